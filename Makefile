@@ -1,0 +1,40 @@
+# Two environments, each made on first use: .venv-demo holds what flies, .venv the whole project.
+PYTHON ?= python3
+DEMO := build/demo
+RUNTIME_SOURCES := $(shell find runtime -path '*/__pycache__' -prune -o -type f -print 2>/dev/null)
+
+.PHONY: demo test test-fast lint format clean
+
+demo: .venv-demo/installed
+	PATH=$(CURDIR)/.venv-demo/bin:$$PATH sh docs/demo.sh $(DEMO)
+
+test: .venv/installed
+	.venv/bin/python -m pytest
+
+test-fast: .venv/installed
+	.venv/bin/python -m pytest -m "not slow"
+
+lint: .venv/installed
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+format: .venv/installed
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+.venv-demo/installed: $(RUNTIME_SOURCES)
+	$(PYTHON) -m venv .venv-demo
+	.venv-demo/bin/pip install --quiet ./runtime
+	touch $@
+
+# The runtime is installed as a copy: its C library is compiled by the installation.
+.venv/installed: pyproject.toml constraints.txt $(RUNTIME_SOURCES)
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet -c constraints.txt ./runtime
+	.venv/bin/pip install --quiet -c constraints.txt -e '.[train,export,sim,test,lint]'
+	touch $@
+
+clean:
+	rm -rf .venv .venv-demo build dist
+	find . -name __pycache__ -prune -exec rm -rf {} +
