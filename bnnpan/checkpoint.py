@@ -1,0 +1,77 @@
+"""Checkpoints: tensors in safetensors, everything else as JSON in its metadata; never a pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from bnnpan.config import Experiment, parse_experiment
+from bnnpan.model import BNNPan
+from bnnpan_runtime.errors import ConfigError
+
+MODEL_NAME = "model.safetensors"
+RESUME_NAME = "resume.safetensors"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Named tensors and JSON-able facts about them."""
+
+    tensors: dict[str, torch.Tensor]
+    facts: dict[str, Any]
+
+    def part(self, prefix: str) -> dict[str, torch.Tensor]:
+        """Tensors whose name starts with `prefix.`, without it."""
+        return {k[len(prefix) + 1 :]: v for k, v in self.tensors.items() if k.startswith(prefix + ".")}
+
+
+def write(path: Path, checkpoint: Checkpoint) -> None:
+    """Replace `path` in one step: a reader, or a crash, meets the old file or the new one."""
+    tensors = {k: v.detach().contiguous() for k, v in checkpoint.tensors.items()}
+    temporary = path.with_name(path.name + ".partial")
+    with temporary.open("wb") as file:
+        file.write(save(tensors, metadata={"bnnpan": json.dumps(checkpoint.facts)}))
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def read(path: Path) -> Checkpoint:
+    """Read a checkpoint. Raises ConfigError when it is missing, damaged or not one of ours."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = (file.metadata() or {}).get("bnnpan")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: no such checkpoint; train one with `bnnpan train`") from error
+    except (OSError, SafetensorError) as error:
+        raise ConfigError(f"{path}: damaged or not a checkpoint ({error})") from error
+    if facts is None:
+        raise ConfigError(f"{path}: a safetensors file without bnnpan's metadata")
+    return Checkpoint(tensors, json.loads(facts))
+
+
+def save_model(path: Path, model: BNNPan, experiment: Experiment, provenance: dict[str, Any]) -> None:
+    """Write the network and all that is needed to rebuild and describe it."""
+    facts = {"experiment": experiment.to_json(), "provenance": provenance}
+    write(path, Checkpoint({f"model.{k}": v for k, v in model.state_dict().items()}, facts))
+
+
+def load_model(run_or_file: Path) -> tuple[BNNPan, Experiment, dict[str, Any]]:
+    """Network in evaluation mode, its experiment and its provenance, from a run folder or a model file."""
+    path = run_or_file / MODEL_NAME if run_or_file.is_dir() else run_or_file
+    checkpoint = read(path)
+    experiment = parse_experiment(checkpoint.facts.get("experiment", {}), str(path))
+    model = BNNPan(experiment.model)
+    try:
+        model.load_state_dict(checkpoint.part("model"))
+    except RuntimeError as error:
+        raise ConfigError(f"{path}: tensors do not fit the network described in it: {error}") from error
+    return model.eval(), experiment, checkpoint.facts.get("provenance", {})

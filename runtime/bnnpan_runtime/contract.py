@@ -1,0 +1,226 @@
+"""Types that cross borders between trainer, exporter, runtime and emulated boards.
+
+Everything here is a plain value: frozen dataclasses with JSON-able fields. Units stand in the names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, TypeVar
+
+SCHEMA = 1
+"""Version of the bundle manifest."""
+
+Phase = Literal["centred", "toolbox"]
+"""Where MS sample k lies on the PAN grid: `ratio*k + (ratio-1)/2` (true centre) or `ratio*k + ratio/2`."""
+
+MANIFEST_NAME = "manifest.json"
+WEIGHTS_NAME = "weights.safetensors"
+GOLDEN_NAME = "golden/tile.safetensors"
+MODEL_CARD_NAME = "MODEL_CARD.md"
+GRAPH_NAMES = ("calibrate.onnx", "fuse.onnx", "calibrate.tflite", "fuse.tflite")
+
+
+@dataclass(frozen=True)
+class NetworkShape:
+    """Sizes of the network: what a reader needs to check every tensor.
+
+    `latent` is the width of the prior, `prior_steps` the number T of reverse diffusion steps.
+    """
+
+    bands: int
+    ratio: int
+    channels: int
+    blocks: int
+    latent: int
+    prior_steps: int
+    outer_skip: bool
+    pooled_encoder: Literal["linear", "rectified"]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Scene calibration: `count` patches of `patch x patch` PAN pixels at fixed positions."""
+
+    patch: int = 64
+    count: int = 16
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One file of the bundle, checked before use."""
+
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far one exported form is from the PyTorch reference, over real tiles, in DN of the bundle's bit depth."""
+
+    largest_dn: float
+    rms_dn: float
+    share_over_1dn: float
+
+
+@dataclass(frozen=True)
+class MemoryModel:
+    """What a library that allocates by itself needs to run the fuse graph: `fixed + per_pixel * window pixels`."""
+
+    fixed_bytes: int
+    bytes_per_window_pixel: float
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Content of `manifest.json`.
+
+    dn_scale         DN value that is 1.0 in network units, `2**bit_depth - 1`
+    halo             receptive-field radius of the fuse graph, rounded up to even, in PAN pixels
+    tflite_window    window side of `fuse.tflite`, whose shape is fixed; 0 without that graph
+    memory           backend name -> what its library allocates (native reports its own arena)
+    parity           file name or backend name -> distance to the PyTorch reference
+    rollback_counter an older counter than the installed one is refused by an update agent
+    """
+
+    schema: int
+    id: str
+    sensor: str
+    band_roles: tuple[str, ...]
+    bit_depth: int
+    dn_scale: float
+    phase: Phase
+    halo: int
+    network: NetworkShape
+    calibration: Calibration
+    tflite_window: int
+    files: Mapping[str, FileEntry]
+    memory: Mapping[str, MemoryModel] = field(default_factory=dict)
+    parity: Mapping[str, Parity] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    rollback_counter: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON value; `from_json` restores an equal manifest."""
+        value = asdict(self)
+        value["band_roles"] = list(self.band_roles)
+        return value
+
+    @classmethod
+    def from_json(cls, value: Any) -> Manifest:
+        """Build from a JSON value. Raises ValueError naming the field that is missing, unknown or of a wrong type."""
+        value = _checked(cls, value, "manifest")
+        if value["schema"] != SCHEMA:
+            raise ValueError(f"manifest.schema is {value['schema']}, this reader knows {SCHEMA}")
+        value["network"] = _build(NetworkShape, value["network"], "manifest.network")
+        value["calibration"] = _build(Calibration, value["calibration"], "manifest.calibration")
+        for name, item in (("files", FileEntry), ("memory", MemoryModel), ("parity", Parity)):
+            entries = value.get(name, {})
+            if not isinstance(entries, dict):
+                raise ValueError(f"manifest.{name} is not an object")
+            value[name] = {k: _build(item, v, f"manifest.{name}[{k!r}]") for k, v in entries.items()}
+        value["band_roles"] = tuple(value["band_roles"])
+        return cls(**value)
+
+
+@dataclass(frozen=True)
+class Window:
+    """A rectangle of pixels: `row, col` of its upper left corner, `height, width`."""
+
+    row: int
+    col: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One unit of work: `core` is written, `window` (core and halo) is computed; both in PAN pixels."""
+
+    index: int
+    core: Window
+    window: Window
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do and hold in memory, decided before anything is allocated.
+
+    tile                  side of a tile's core in PAN pixels
+    window                height and width of every computed window
+    terms                 what the budget is spent on, name -> bytes; their sum is `predicted_peak_bytes`
+    smallest_budget_bytes the smallest budget any plan of this scene, bundle and backend can keep
+    """
+
+    backend: str
+    tile: int
+    halo: int
+    window: tuple[int, int]
+    threads: int
+    tiles: int
+    gdal_cache_bytes: int
+    terms: Mapping[str, int]
+    predicted_peak_bytes: int
+    smallest_budget_bytes: int
+    budget_bytes: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON value."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class FuseReport:
+    """What one run did; the JSON of `bnnpan fuse --json`."""
+
+    product: str
+    product_sha256: str
+    backend: str
+    isa: str
+    threads: int
+    tile: int
+    halo: int
+    budget_bytes: int
+    predicted_peak_bytes: int
+    measured_peak_bytes: int
+    pan_pixels: int
+    seconds: float
+    pan_pixels_per_second: float
+    resumed_tiles: int
+    skipped_tiles: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON value."""
+        return asdict(self)
+
+
+_T = TypeVar("_T")
+
+
+def _checked(kind: type, value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{where} is not an object")
+    known = {f.name: f for f in fields(kind)}
+    unknown = sorted(set(value) - set(known))
+    if unknown:
+        raise ValueError(f"{where}.{unknown[0]} is not a known field")
+    for name in ("id", "sensor", "phase", "sha256", "pooled_encoder"):
+        if name in known and not isinstance(value.get(name), str):
+            raise ValueError(f"{where}.{name} is missing or not text")
+    for name, item in value.items():
+        kind_name = str(known[name].type)
+        if kind_name == "int" and (not isinstance(item, int) or isinstance(item, bool) or item < 0):
+            raise ValueError(f"{where}.{name} is not a whole number >= 0")
+        if kind_name == "float" and not isinstance(item, (int, float)):
+            raise ValueError(f"{where}.{name} is not a number")
+        if kind_name == "bool" and not isinstance(item, bool):
+            raise ValueError(f"{where}.{name} is not true or false")
+    return dict(value)
+
+
+def _build(kind: type[_T], value: Any, where: str) -> _T:
+    try:
+        return kind(**_checked(kind, value, where))
+    except TypeError as error:  # a field is missing
+        raise ValueError(f"{where}: {error}") from error
