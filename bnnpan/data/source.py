@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from bnnpan.config import Experiment
 from bnnpan.data.pairs import Pair, load_pairs
+from bnnpan.data.pancollection import PanCollection
 from bnnpan.data.patches import DEFAULT_WEIGHTS, VARIANT_GAINS, Batch, PatchSampler
 from bnnpan_runtime.errors import ConfigError
 
@@ -43,10 +44,7 @@ def open_data(data: Path, experiment: Experiment) -> OpenedData:
     """Open a manifest (or its folder), or a PanCollection training file. Raises ConfigError."""
     config, ratio = experiment.data, experiment.model.ratio
     if data.suffix == ".h5":
-        from bnnpan.data.pancollection import PanCollection
-
-        source = PanCollection(data, seed=experiment.training.seed, bit_depth=config.bit_depth)
-        return OpenedData(source, [], [data.name])
+        return OpenedData(_pancollection(data, experiment), [], [data.name])
     manifest = manifest_path(data)
     pairs = load_pairs(manifest, "train", config.bands, ratio, config.phase, variant_gains=VARIANT_GAINS)
     if not pairs:
@@ -62,3 +60,17 @@ def manifest_path(data: Path) -> Path:
     if not path.is_file():
         raise ConfigError(f"{path}: no such data manifest; give its path or its folder with --data")
     return path
+
+
+def _pancollection(path: Path, experiment: Experiment) -> PanCollection:
+    source = PanCollection(path, bit_depth=experiment.data.bit_depth, seed=experiment.training.seed)
+    model = experiment.model
+    if (source.bands, source.ratio) != (model.bands, model.ratio):
+        raise ConfigError(
+            f"{path} has {source.bands} bands at ratio {source.ratio}, the configuration has"
+            f" model.bands = {model.bands} and model.ratio = {model.ratio}"
+        )
+    if experiment.data.phase != "toolbox":
+        raise ConfigError(f'{path}: PanCollection files need data.phase = "toolbox" in the configuration')
+    source.check_phase()
+    return source

@@ -1,0 +1,1 @@
+"""Training and validation data: sensors, degradation, interpolation, pairs and patches."""
