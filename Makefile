@@ -1,7 +1,8 @@
 # Two environments, each made on first use: .venv-demo holds what flies, .venv the whole project.
 PYTHON ?= python3
 DEMO := build/demo
-RUNTIME_SOURCES := $(shell find runtime -path '*/__pycache__' -prune -o -type f -print 2>/dev/null)
+RUNTIME_SOURCES := $(shell find runtime -name '*.py' -o -name '*.[ch]' -o -name '*.toml' -o -name '*.txt' \
+    -o -name '*.bnnpan')
 
 .PHONY: demo test test-fast lint format clean
 

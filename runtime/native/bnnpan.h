@@ -1,0 +1,121 @@
+/* libbnnpan: the frozen BNNPan network in C. Public ABI, plain C types only.
+ *
+ * Two calls do the work: bnnpan_calibrate turns patches of one scene into affines, bnnpan_fuse applies the
+ * network with those affines to one window. Neither allocates: the caller passes an arena. A model is
+ * read-only after bnnpan_model_create, so any number of threads may use it, each with an arena of its own.
+ *
+ * Same inputs give the same bits on every instruction set, window crop, thread count and compiler: float32,
+ * one rounding per operation, channels reduced one after another per pixel. The caller must leave the
+ * floating-point environment in its default state (round to nearest, subnormals kept).
+ */
+#ifndef BNNPAN_H
+#define BNNPAN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define BNNPAN_API __attribute__((visibility("default")))
+#else
+#define BNNPAN_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Raised whenever a declaration below changes its meaning. */
+#define BNNPAN_ABI_VERSION 1
+
+enum { BNNPAN_SUB_BANDS = 4 }; /* LL, LH, HL, HH */
+
+typedef struct bnnpan_shape {
+    int32_t bands;       /* MS bands B */
+    int32_t channels;    /* feature channels C */
+    int32_t blocks;      /* PIBF blocks N */
+    int32_t latent;      /* width L of prior and condition */
+    int32_t prior_steps; /* reverse diffusion steps T */
+    int32_t outer_skip;  /* 1: the block input is added once more */
+    int32_t rectified;   /* 1: the encoder applies LeakyReLU before its mean */
+} bnnpan_shape;
+
+/* Arrays of a model, in the order bnnpan_model_create expects; float32 unless noted, C-contiguous. */
+typedef enum bnnpan_array_id {
+    BNNPAN_HEAD_WEIGHT,            /* (C, B+1, 3, 3), LMS bands first, PAN last */
+    BNNPAN_HEAD_BIAS,              /* (C) */
+    BNNPAN_TAIL_WEIGHT,            /* (B, C, 3, 3) */
+    BNNPAN_TAIL_BIAS,              /* (B) */
+    BNNPAN_TRUNK_BITS,             /* uint8 (N, 4, C, 3, 3, 4*ceil(C/32)); channel i is bit i%8 of byte i/8,
+                                      1 is a negative weight, unused bits are 0 */
+    BNNPAN_TRUNK_SHIFT,            /* (N, 4, C), like the seven that follow */
+    BNNPAN_TRUNK_SCALE,
+    BNNPAN_TRUNK_GAMMA,
+    BNNPAN_TRUNK_BETA,
+    BNNPAN_TRUNK_ZETA,
+    BNNPAN_TRUNK_INVERSE_LAMBDA,
+    BNNPAN_TRUNK_PHI,
+    BNNPAN_TRUNK_ETA,
+    BNNPAN_LDPC_WEIGHT,            /* (N, 2C, L) */
+    BNNPAN_LDPC_BIAS,              /* (N, 2C) */
+    BNNPAN_CDC_WEIGHT,             /* (N, C, 3C) */
+    BNNPAN_CDC_BIAS,               /* (N, C) */
+    BNNPAN_ENCODER_CONV_WEIGHT,    /* (L, B+1, 3, 3) */
+    BNNPAN_ENCODER_CONV_BIAS,      /* (L) */
+    BNNPAN_ENCODER_HIDDEN_WEIGHT,  /* (L, L) */
+    BNNPAN_ENCODER_HIDDEN_BIAS,    /* (L) */
+    BNNPAN_ENCODER_OUT_WEIGHT,     /* (L, L) */
+    BNNPAN_ENCODER_OUT_BIAS,       /* (L) */
+    BNNPAN_DENOISER_HIDDEN_WEIGHT, /* (L, 2L+1) */
+    BNNPAN_DENOISER_HIDDEN_BIAS,   /* (L) */
+    BNNPAN_DENOISER_OUT_WEIGHT,    /* (L, L) */
+    BNNPAN_DENOISER_OUT_BIAS,      /* (L) */
+    BNNPAN_LATENT_GAIN,            /* (T) */
+    BNNPAN_ESTIMATE_GAIN,          /* (T) */
+    BNNPAN_LATENT_START,           /* (L) */
+    BNNPAN_ARRAY_COUNT
+} bnnpan_array_id;
+
+typedef struct bnnpan_array {
+    const void *data;
+    size_t bytes;
+} bnnpan_array;
+
+typedef struct bnnpan_model bnnpan_model;
+
+typedef enum bnnpan_status {
+    BNNPAN_OK = 0,
+    BNNPAN_BAD_SIZE = 1,    /* height or width is not even, not positive, or too large */
+    BNNPAN_SMALL_ARENA = 2, /* fewer bytes than the matching bnnpan_*_arena_bytes */
+} bnnpan_status;
+
+BNNPAN_API int32_t bnnpan_abi_version(void);
+
+/* Name of the index-th instruction set this processor can run, best first; NULL past the last, "portable". */
+BNNPAN_API const char *bnnpan_isa_name(int32_t index);
+
+/* Copies and prepares the arrays. `isa` is a name from bnnpan_isa_name, or NULL for the best one.
+ * NULL when a size of the shape is out of range, an array has the wrong number of bytes, the instruction set
+ * is not available here, or memory is short. */
+BNNPAN_API bnnpan_model *bnnpan_model_create(const bnnpan_shape *shape, const bnnpan_array *arrays, const char *isa);
+BNNPAN_API void bnnpan_model_free(bnnpan_model *model);
+BNNPAN_API const char *bnnpan_model_isa(const bnnpan_model *model);
+
+/* Scratch for one window in PAN pixels; 0 when the size is not valid. Grows with the width only. */
+BNNPAN_API size_t bnnpan_fuse_arena_bytes(const bnnpan_model *model, int32_t height, int32_t width);
+
+/* pan (height, width), lms and out (B, height, width), affines (N, 2, C) = gain, offset; network units.
+ * `out` overlaps no input. */
+BNNPAN_API int32_t bnnpan_fuse(const bnnpan_model *model, int32_t height, int32_t width, const float *pan,
+                               const float *lms, const float *affines, float *out, void *arena, size_t arena_bytes);
+
+BNNPAN_API size_t bnnpan_calibrate_arena_bytes(const bnnpan_model *model, int32_t height, int32_t width);
+
+/* pan (count, height, width), lms (count, B, height, width): patches of one scene; affines (N, 2, C) out. */
+BNNPAN_API int32_t bnnpan_calibrate(const bnnpan_model *model, int32_t count, int32_t height, int32_t width,
+                                    const float *pan, const float *lms, float *affines, void *arena,
+                                    size_t arena_bytes);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
