@@ -1,0 +1,1 @@
+"""From a trained checkpoint to one `.bnnpan` file: freeze, write the graphs, measure parity, pack."""

@@ -1,0 +1,114 @@
+"""`bnnpan export`: from a run folder to one `.bnnpan` file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from bnnpan_runtime.contract import Manifest
+
+
+@click.command("export")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Bundle to write, NAME.bnnpan.")
+@click.option("--formats", help="Any of onnx,tflite,bits; default: all that can be made here.")
+@click.option("--model-card", type=click.Path(path_type=Path), help="Markdown file to put into the bundle.")
+@click.option(
+    "--parity-data",
+    type=click.Path(path_type=Path),
+    help="Data manifest; parity is measured on its validation pairs instead of a synthetic tile.",
+)
+@click.option("--id", "bundle_id", help="Name of the bundle; default: band initials and ratio, like bgrn-x4.")
+@click.option("--sensor", help="Sensor the network is for; default: the one of the experiment.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def command(
+    run: Path,
+    out: Path,
+    formats: str | None,
+    model_card: Path | None,
+    parity_data: Path | None,
+    bundle_id: str | None,
+    sensor: str | None,
+    as_json: bool,
+) -> None:
+    """Freeze the network of RUN (a run folder or its model.safetensors) into one bundle for boards.
+
+    Every form in it is compared with the PyTorch network; nothing is written if one is too far off.
+
+    \b
+    Example:
+      bnnpan export runs/first --out bgrn-x4.bnnpan --parity-data DATA/manifest.json
+    """
+    wanted = _parse_formats(formats)
+    from bnnpan.checkpoint import load_model
+    from bnnpan_export.assemble import Identity, export_bundle
+    from bnnpan_export.bundle import write_bundle
+    from bnnpan_export.scenes import real_scenes
+
+    model, experiment, provenance = load_model(run)
+    data, ratio = experiment.data, experiment.model.ratio
+    identity = Identity(
+        id=bundle_id or "".join(role[0] for role in data.bands) + f"-x{ratio}",
+        sensor=sensor or data.sensor,
+        band_roles=tuple(data.bands),
+        bit_depth=data.bit_depth,
+        phase=data.phase,
+    )
+    scenes = [] if parity_data is None else real_scenes(parity_data, data.bands, ratio, data.phase)
+    card = None if model_card is None else _read(model_card)
+    exported = export_bundle(
+        model, identity, wanted, scenes, card, provenance, lambda line: click.echo(line, err=True)
+    )
+    write_bundle(out, exported.content)
+    size = len(exported.content)
+    if as_json:
+        click.echo(
+            json.dumps({"bundle": str(out), "size_bytes": size, "manifest": exported.manifest.to_json()})
+        )
+    else:
+        click.echo(summary(exported.manifest))
+        click.echo(f"{out}: {size / 1024:.0f} KiB")
+
+
+def summary(manifest: Manifest) -> str:
+    """Parity, sizes and memory as aligned text."""
+    lines = [f"{'form':<22} {'largest DN':>11} {'RMS DN':>11} {'share > 1 DN':>13}"]
+    for name, parity in manifest.parity.items():
+        lines.append(
+            f"{name:<22} {parity.largest_dn:11.3g} {parity.rms_dn:11.3g} {parity.share_over_1dn:13.3g}"
+        )
+    lines += ["", f"{'file':<22} {'bytes':>11}"]
+    lines += [f"{name:<22} {entry.size_bytes:11d}" for name, entry in sorted(manifest.files.items())]
+    lines += ["", f"halo {manifest.halo} PAN pixels"]
+    for name, memory in manifest.memory.items():
+        fixed_mib = memory.fixed_bytes / 2**20
+        lines.append(
+            f"memory of {name}: {fixed_mib:.0f} MiB + {memory.bytes_per_window_pixel:.0f} bytes per pixel"
+        )
+    return "\n".join(lines)
+
+
+def _parse_formats(text: str | None) -> list[str] | None:
+    known = ("onnx", "tflite", "bits")
+    if text is None:
+        return None
+    formats = [name.strip() for name in text.split(",")]
+    for name in formats:
+        if name not in known:
+            raise click.BadParameter(
+                f"{name!r} is not a format: choose from {', '.join(known)}", param_hint="--formats"
+            )
+    return formats
+
+
+def _read(path: Path) -> bytes:
+    from bnnpan_runtime.errors import ConfigError
+
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}: give a readable model card") from error

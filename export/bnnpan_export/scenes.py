@@ -1,0 +1,116 @@
+"""Small scenes an export is checked on: real validation pairs, or a structured synthetic one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from bnnpan.data.lms import interp23tap
+from bnnpan_runtime.contract import Calibration, Phase
+from bnnpan_runtime.errors import ConfigError
+from bnnpan_runtime.weights import GOLDEN_SIDE
+
+__all__ = ["RawScene", "Scene", "real_scenes", "synthetic_scene"]
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Inputs of the network in network units: PAN `(1, side, side)`, LMS `(bands, side, side)`, float32."""
+
+    name: str
+    pan: Float32
+    lms: Float32
+
+    def patches(self, calibration: Calibration) -> tuple[Float32, Float32]:
+        """Calibration patches `(count, 1 or bands, patch, patch)`: the scene's cells, repeated cyclically."""
+        return _cells(self.pan, calibration), _cells(self.lms, calibration)
+
+
+@dataclass(frozen=True)
+class RawScene:
+    """A scene as delivered, in DN: PAN `(side, side)`, MS `(bands, side/ratio, side/ratio)`, uint16."""
+
+    pan: NDArray[np.uint16]
+    ms: NDArray[np.uint16]
+
+    def scene(self, name: str, phase: Phase, dn_scale: float) -> Scene:
+        """Interpolate the MS, its outermost pixels repeated beyond the edge, and scale to network units."""
+        lms = interp23tap(self.ms, self.pan.shape[0] // self.ms.shape[1], phase, "edge") / dn_scale
+        return Scene(name, (self.pan[None] / dn_scale).astype(np.float32), lms.astype(np.float32))
+
+
+def synthetic_scene(bands: int, ratio: int, bit_depth: int, seed: int = 1) -> RawScene:
+    """Structure of several scales, sharp edges and correlated bands; the same for the same arguments."""
+    random = np.random.default_rng(seed)
+    side, top = GOLDEN_SIDE, 2**bit_depth - 1
+    ground = sum(
+        weight * _smooth_noise(random, side, sigma)
+        for weight, sigma in ((1.0, 16.0), (0.6, 5.0), (0.35, 1.5), (0.1, 0.5))
+    )
+    ground = ground + _roofs(random, side)
+    spectral = np.stack(
+        [ground * random.uniform(0.7, 1.3) + 0.4 * _smooth_noise(random, side, 6.0) for _ in range(bands)]
+    )
+    levels = top * np.linspace(0.1, 0.2, bands)[:, None, None]
+    truth = levels * np.exp(0.25 * spectral)
+    cells = truth.reshape(bands, side // ratio, ratio, side // ratio, ratio)
+    pan, ms = (
+        np.clip(np.rint(image), 0, top).astype(np.uint16) for image in (truth.mean(0), cells.mean((2, 4)))
+    )
+    return RawScene(pan, ms)
+
+
+def real_scenes(manifest: Path, band_roles: Sequence[str], ratio: int, phase: Phase) -> list[Scene]:
+    """Two tiles of every validation pair of a data manifest: its upper left corner and its middle.
+
+    Raises `ConfigError` if the manifest cannot be used or no pair has the bands and the size.
+    """
+    from bnnpan.data.pairs import load_pairs
+
+    side = GOLDEN_SIDE
+    scenes = []
+    for pair in load_pairs(manifest, "val", band_roles, ratio, phase):
+        height, width = pair.pan.shape[1:]
+        middle = ((height - side) // 4 * 2, (width - side) // 4 * 2)
+        for row, col in sorted({(0, 0), middle}) if min(height, width) >= side else []:
+            window = np.s_[:, row : row + side, col : col + side]
+            pan, lms = (np.ascontiguousarray(image[window] / pair.dn_scale) for image in (pair.pan, pair.lms))
+            scenes.append(Scene(f"{pair.name}[{row},{col}]", pan.astype(np.float32), lms.astype(np.float32)))
+    if not scenes:
+        raise ConfigError(
+            f"{manifest}: no validation pair of at least {side} pixels has the bands {', '.join(band_roles)}"
+        )
+    return scenes
+
+
+def _cells(image: Float32, calibration: Calibration) -> Float32:
+    patch = calibration.patch
+    cells = [
+        image[:, row : row + patch, col : col + patch]
+        for row in range(0, image.shape[1] - patch + 1, patch)
+        for col in range(0, image.shape[2] - patch + 1, patch)
+    ]
+    return np.stack([cells[index % len(cells)] for index in range(calibration.count)])
+
+
+def _smooth_noise(random: np.random.Generator, side: int, sigma: float) -> NDArray[np.float64]:
+    """Zero mean, unit deviation, details of about `sigma` pixels."""
+    image = gaussian_filter(random.standard_normal((side, side)), sigma, mode="nearest")
+    return np.asarray((image - image.mean()) / image.std())
+
+
+def _roofs(random: np.random.Generator, side: int) -> NDArray[np.float64]:
+    """Rectangles of random brightness: the sharp edges of a town."""
+    image = np.zeros((side, side))
+    for _ in range(side // 4):
+        row, col = random.integers(0, side, 2)
+        height, width = random.integers(4, side // 6, 2)
+        image[row : row + height, col : col + width] += random.uniform(-1, 1)
+    return image

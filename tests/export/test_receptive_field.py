@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import onnx
+import pytest
+from onnx import ModelProto, helper
+
+from bnnpan.model import ModelConfig
+from bnnpan_export.freeze import freeze
+from bnnpan_export.onnx_graph import fuse_graph
+from bnnpan_export.receptive_field import halo, receptive_field_radius
+from bnnpan_export.untrained import random_network
+from bnnpan_runtime.errors import VerificationError
+
+from .conftest import images
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+
+def graph_of(blocks: int, channels: int = 8) -> ModelProto:
+    return fuse_graph(freeze(random_network(ModelConfig(channels=channels, blocks=blocks, latent=8))), {})
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 4])
+def test_two_convolutions_and_n_blocks_on_haar_cells_reach_2n_plus_3(blocks: int) -> None:
+    graph = graph_of(blocks)
+    assert receptive_field_radius(graph) == 2 * blocks + 3
+    assert halo(graph) == 2 * blocks + 4
+
+
+def test_computed_radius_is_the_farthest_distance_at_which_a_pixel_matters() -> None:
+    ort = pytest.importorskip("onnxruntime")
+    blocks, side = 2, 48
+    graph = graph_of(blocks)
+    session = ort.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    pan, lms = images(4, side, side)
+    affines = np.stack([np.ones((blocks, 8)), np.zeros((blocks, 8))], 1).astype(np.float32)
+    before = session.run(None, {"pan": pan, "lms": lms, "affines": affines})[0]
+    farthest = 0
+    for row, col in ((22, 22), (23, 23), (22, 25)):  # every position within a Haar cell
+        changed = pan.copy()
+        changed[0, 0, row, col] += 40
+        after = session.run(None, {"pan": changed, "lms": lms, "affines": affines})[0]
+        rows, cols = np.nonzero((after != before).any(axis=(0, 1)))
+        farthest = max(farthest, np.abs(rows - row).max(), np.abs(cols - col).max())
+    assert farthest == receptive_field_radius(graph)
+
+
+@pytest.mark.parametrize("operator", ["GlobalAveragePool", "Softmax"])
+def test_an_operator_of_unknown_reach_is_refused(operator: str) -> None:
+    graph = graph_of(1)
+    _insert_after_head(graph, helper.make_node(operator, ["head"], ["mixed"], operator))
+    with pytest.raises(VerificationError, match=operator):
+        receptive_field_radius(graph)
+
+
+def test_a_mean_over_pixels_is_refused() -> None:
+    graph = graph_of(1)
+    axes = onnx.numpy_helper.from_array(np.array([2, 3]), "axes")
+    graph.graph.initializer.append(axes)
+    _insert_after_head(graph, helper.make_node("ReduceMean", ["head", "axes"], ["mixed"], "scene_mean"))
+    with pytest.raises(VerificationError, match="scene_mean"):
+        receptive_field_radius(graph)
+
+
+def _insert_after_head(model: ModelProto, node: onnx.NodeProto) -> None:
+    position = next(index for index, other in enumerate(model.graph.node) if other.op_type == "BinaryTrunk")
+    model.graph.node[position].input[0] = "centred"
+    model.graph.node.insert(position, helper.make_node("Sub", ["head", "mixed"], ["centred"], "centre"))
+    model.graph.node.insert(position, node)
