@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,11 @@ from numpy.typing import NDArray
 from bnnpan.data.pairs import Pair
 from bnnpan.metrics import reduced_resolution
 from bnnpan.model import BNNPan
-from bnnpan_runtime.contract import Calibration
+from bnnpan_runtime.contract import Calibration, Window
 
 Scores = dict[str, dict[str, dict[str, float]]]
-PLASTIC = 1.324717957244746
-"""Root of x^3 = x + 1: its powers spread points evenly over a square (Roberts' R2 sequence)."""
+ENOUGH_VALID = 0.98
+CANDIDATES_PER_PATCH = 16
 
 
 def evaluate(model: BNNPan, pairs: Iterable[Pair], true_prior: bool = False) -> dict[str, Any]:
@@ -55,9 +56,10 @@ def fuse_pair(model: BNNPan, pair: Pair, true_prior: bool = False) -> NDArray[np
     calibration = Calibration()
     pan = torch.from_numpy(_even(pair.pan) / np.float32(pair.dn_scale))[None]
     lms = torch.from_numpy(_even(pair.lms) / np.float32(pair.dn_scale))[None]
-    patch = min(calibration.patch, *(size // 2 * 2 for size in pair.valid.shape))
-    places = calibration_places(pair.valid, calibration.count, patch)
-    cut = [(..., slice(row, row + patch), slice(col, col + patch)) for row, col in places]
+    cut = [
+        (..., slice(patch.row, patch.row + patch.height), slice(patch.col, patch.col + patch.width))
+        for patch in calibration_patches(pair.valid, calibration)
+    ]
     prior = None
     if true_prior:
         truth = torch.from_numpy(_even(pair.gt) / np.float32(pair.dn_scale))[None]
@@ -68,21 +70,19 @@ def fuse_pair(model: BNNPan, pair: Pair, true_prior: bool = False) -> NDArray[np
     return fused * np.float32(pair.dn_scale)
 
 
-def calibration_places(valid: NDArray[np.bool_], count: int, patch: int) -> list[tuple[int, int]]:
-    """Upper left corners of `count` patches spread over the valid area, at even positions."""
-    height, width = valid.shape
-    wanted: list[tuple[int, int]] = []
-    fallback: list[tuple[int, int]] = []
-    for index in range(1, 64 * count + 1):
-        row, col = (
-            int(index / PLASTIC**power % 1 * (size - patch + 1)) // 2 * 2
-            for power, size in ((1, height), (2, width))
+def calibration_patches(valid: NDArray[np.bool_], calibration: Calibration) -> list[Window]:
+    """The patches that the runtime takes from a scene of this size with this valid area `(height, width)`."""
+    places = calibration.places(*valid.shape)
+    candidates = list(islice(places, CANDIDATES_PER_PATCH * calibration.count))
+
+    def share(window: Window) -> float:
+        rows, cols = (
+            slice(window.row, window.row + window.height),
+            slice(window.col, window.col + window.width),
         )
-        share = valid[row : row + patch, col : col + patch].mean()
-        (wanted if share > 0.98 else fallback).append((row, col))
-        if len(wanted) == count:
-            break
-    return (wanted + fallback)[:count]
+        return min(float(valid[rows, cols].mean()), ENOUGH_VALID)
+
+    return sorted(candidates, key=lambda window: -share(window))[: calibration.count]
 
 
 def _even(image: NDArray[np.float32]) -> NDArray[np.float32]:

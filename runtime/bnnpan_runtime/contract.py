@@ -5,15 +5,17 @@ Everything here is a plain value: frozen dataclasses with JSON-able fields. Unit
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, TypeVar
+
+PLASTIC_NUMBER = 1.32471795724474602596
 
 SCHEMA = 1
 """Version of the bundle manifest."""
 
 Phase = Literal["centred", "toolbox"]
-"""Where MS sample k lies on the PAN grid: `ratio*k + (ratio-1)/2` (true centre) or `ratio*k + ratio/2`."""
+"""Where MS sample k lies on the PAN grid: `ratio*k + (ratio-1)/2` (true centre) or `ratio*k + ratio//2`."""
 
 MANIFEST_NAME = "manifest.json"
 WEIGHTS_NAME = "weights.safetensors"
@@ -46,6 +48,19 @@ class Calibration:
     patch: int = 64
     count: int = 16
 
+    def places(self, height: int, width: int) -> Iterator[Window]:
+        """Endless places for a patch in a scene, spread evenly however many are taken; even corners.
+
+        An additive sequence by the powers of the plastic number, the root of `x**3 = x + 1`, the evenest one
+        known in two dimensions (Roberts, 2018).
+        """
+        row = col = 0.5
+        last_row, last_col = height - self.patch, width - self.patch
+        while True:
+            top, left = int(row * (last_row + 1)) // 2 * 2, int(col * (last_col + 1)) // 2 * 2
+            yield Window(top, left, self.patch, self.patch)
+            row, col = (row + 1 / PLASTIC_NUMBER) % 1, (col + 1 / PLASTIC_NUMBER**2) % 1
+
 
 @dataclass(frozen=True)
 class FileEntry:
@@ -57,7 +72,7 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class Parity:
-    """How far one exported form is from the PyTorch reference, over real tiles, in DN of the bundle's bit depth."""
+    """How far one exported form is from the PyTorch reference, in DN of the bundle's bit depth."""
 
     largest_dn: float
     rms_dn: float
@@ -66,7 +81,7 @@ class Parity:
 
 @dataclass(frozen=True)
 class MemoryModel:
-    """What a library that allocates by itself needs to run the fuse graph: `fixed + per_pixel * window pixels`."""
+    """What a library that allocates by itself needs for the fuse graph, by the size of a window."""
 
     fixed_bytes: int
     bytes_per_window_pixel: float
@@ -109,7 +124,7 @@ class Manifest:
 
     @classmethod
     def from_json(cls, value: Any) -> Manifest:
-        """Build from a JSON value. Raises ValueError naming the field that is missing, unknown or of a wrong type."""
+        """Build from a JSON value. Raises ValueError naming a field that is missing, unknown or ill-typed."""
         value = _checked(cls, value, "manifest")
         if value["schema"] != SCHEMA:
             raise ValueError(f"manifest.schema is {value['schema']}, this reader knows {SCHEMA}")

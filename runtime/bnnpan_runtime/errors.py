@@ -55,3 +55,10 @@ class ConfigError(BnnpanError):
     """A configuration file, data manifest or checkpoint is wrong."""
 
     exit_code = 9
+
+
+def one_line(error: BaseException) -> str:
+    """What a library's error says: its innermost cause, since the outer ones tend to say "see above"."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split()) or type(error).__name__

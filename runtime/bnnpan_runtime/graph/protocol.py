@@ -38,8 +38,15 @@ class Backend(Protocol):
         """What one window of that size needs."""
         ...
 
+    def calibration_bytes(self, count: int, patch: int) -> int:
+        """What `calibrate` takes beyond its inputs, and gives back, for `count` patches `patch x patch`."""
+        ...
+
     def calibrate(self, pan: Float32, lms: Float32) -> Float32:
-        """Scene patches `(count, 1, patch, patch)` and `(count, bands, patch, patch)` to affines `(blocks, 2, channels)`."""
+        """Affines `(blocks, 2, channels)` of a scene from its patches.
+
+        PAN is `(count, 1, patch, patch)`, LMS `(count, bands, patch, patch)`.
+        """
         ...
 
     def fuse(

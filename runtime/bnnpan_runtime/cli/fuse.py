@@ -1,0 +1,112 @@
+"""`bnnpan fuse`: a raw scene becomes a sharp product."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bnnpan_runtime.cli.options import (
+    backend_option,
+    bit_depth_option,
+    bundle_option,
+    echo_json,
+    json_option,
+    memory_option,
+    scene_options,
+    threads_option,
+    tile_option,
+)
+from bnnpan_runtime.cli.progress import progress_bar
+from bnnpan_runtime.memory import format_size
+
+if TYPE_CHECKING:
+    from bnnpan_runtime.contract import FuseReport
+
+__all__ = ["command"]
+
+
+@click.command("fuse", short_help="Fuse PAN and MS into a sharp product.")
+@bundle_option
+@scene_options
+@click.option(
+    "--out", required=True, metavar="TIF", help="Product: tiled GeoTIFF on the PAN grid, bands of MS."
+)
+@memory_option
+@backend_option()
+@threads_option
+@tile_option
+@bit_depth_option("the bundle's")
+@click.option("--overwrite", is_flag=True, help="Replace an existing product.")
+@click.option(
+    "--preview",
+    type=click.Path(path_type=Path),
+    metavar="PNG",
+    help="Also draw PAN, MS and product side by side, where the scene has most detail.",
+)
+@json_option
+def command(
+    bundle: str,
+    pan: str,
+    ms: str,
+    out: str,
+    memory: int,
+    backend: str,
+    threads: int,
+    tile: int | None,
+    bit_depth: int | None,
+    overwrite: bool,
+    preview: Path | None,
+    as_json: bool,
+) -> None:
+    """Fuse PAN and MS into a sharp multispectral product within a memory budget.
+
+    The product appears under its name only when it is complete. A budget that cannot be kept is refused
+    before anything is written, and the message names the smallest one that can.
+
+    \b
+    Example:
+      bnnpan fuse --pan pan.tif --ms ms.tif --out product.tif --memory 128MiB
+    """
+    from bnnpan_runtime.bundle import Bundle
+    from bnnpan_runtime.run import fuse
+
+    opened = Bundle.open(bundle)
+    with progress_bar("Fusing") as progress:
+        report = fuse(
+            pan,
+            ms,
+            opened,
+            out,
+            memory=memory,
+            backend=backend,
+            threads=threads,
+            tile=tile,
+            bit_depth=bit_depth,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    if preview is not None:
+        from bnnpan_runtime.preview import draw_comparison
+
+        draw_comparison(pan, ms, out, preview, opened.manifest.band_roles)
+    if as_json:
+        echo_json(report.to_json())
+    else:
+        _print(report)
+
+
+def _print(report: FuseReport) -> None:
+    skipped = f", {report.skipped_tiles} tiles without data skipped" if report.skipped_tiles else ""
+    click.echo(
+        f"product   {report.product}\n"
+        f"sha256    {report.product_sha256}\n"
+        f"engine    {report.backend} ({report.isa}), {report.threads} thread{'s' * (report.threads > 1)}\n"
+        f"tiles     {report.tile} pixels a side, halo {report.halo}{skipped}\n"
+        f"memory    {format_size(report.budget_bytes)} budget, peak"
+        f" {format_size(report.predicted_peak_bytes)} predicted and"
+        f" {format_size(report.measured_peak_bytes)} measured\n"
+        f"speed     {report.pan_pixels / 1e6:.1f} MPix in {report.seconds:.1f} s,"
+        f" {report.pan_pixels_per_second / 1e6:.2f} MPix/s"
+    )

@@ -1,0 +1,55 @@
+"""`bnnpan inspect`: what a bundle says about itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bnnpan_runtime.cli.options import echo_json, json_option
+from bnnpan_runtime.memory import format_size
+
+if TYPE_CHECKING:
+    from bnnpan_runtime.contract import Manifest
+
+__all__ = ["command"]
+
+
+@click.command("inspect", short_help="Show what is in a bundle.")
+@click.argument("bundle")
+@json_option
+def command(bundle: str, as_json: bool) -> None:
+    """Show what is in BUNDLE: a .bnnpan file or the name of a shipped one.
+
+    \b
+    Example:
+      bnnpan inspect bgrn-x4
+    """
+    from bnnpan_runtime.bundle import Bundle
+
+    manifest = Bundle.open(bundle).manifest
+    if as_json:
+        echo_json(manifest.to_json())
+    else:
+        _print(manifest)
+
+
+def _print(manifest: Manifest) -> None:
+    network = manifest.network
+    click.echo(
+        f"{manifest.id}   schema {manifest.schema}, rollback counter {manifest.rollback_counter}\n"
+        f"sensor       {manifest.sensor}; bands {', '.join(manifest.band_roles)}; ratio {network.ratio};"
+        f" {manifest.bit_depth} bits; {manifest.phase} phase\n"
+        f"network      {network.blocks} blocks of {network.channels} channels, halo {manifest.halo} pixels,"
+        f" latent {network.latent}, {network.prior_steps} prior steps\n"
+        f"calibration  {manifest.calibration.count} patches of {manifest.calibration.patch} pixels a side"
+    )
+    for name, value in sorted(manifest.provenance.items()):
+        click.echo(f"provenance   {name}: {value}")
+    for name, parity in sorted(manifest.parity.items()):
+        click.echo(
+            f"parity       {name}: largest {parity.largest_dn:g} DN, RMS {parity.rms_dn:.3g} DN,"
+            f" {100 * parity.share_over_1dn:.3g} % differ by more than 1 DN"
+        )
+    for name, file in sorted(manifest.files.items()):
+        click.echo(f"file         {name}  {format_size(file.size_bytes)}  {file.sha256[:16]}...")

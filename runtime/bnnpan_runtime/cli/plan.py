@@ -1,0 +1,82 @@
+"""`bnnpan plan`: what a run will take, before anything is allocated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bnnpan_runtime.cli.options import (
+    backend_option,
+    bit_depth_option,
+    bundle_option,
+    echo_json,
+    json_option,
+    memory_option,
+    scene_options,
+    threads_option,
+    tile_option,
+)
+from bnnpan_runtime.memory import MIB
+
+if TYPE_CHECKING:
+    from bnnpan_runtime.contract import Plan
+
+__all__ = ["command"]
+
+
+@click.command("plan", short_help="Explain what a run will hold in memory.")
+@bundle_option
+@scene_options
+@memory_option
+@backend_option()
+@threads_option
+@tile_option
+@bit_depth_option("the bundle's")
+@json_option
+def command(
+    bundle: str,
+    pan: str,
+    ms: str,
+    memory: int,
+    backend: str,
+    threads: int,
+    tile: int | None,
+    bit_depth: int | None,
+    as_json: bool,
+) -> None:
+    """Explain what `bnnpan fuse` with the same options will hold in memory.
+
+    \b
+    Example:
+      bnnpan plan --pan pan.tif --ms ms.tif --memory 128MiB
+    """
+    from bnnpan_runtime.run import plan
+
+    decided = plan(
+        pan, ms, bundle, memory=memory, backend=backend, threads=threads, tile=tile, bit_depth=bit_depth
+    )
+    if as_json:
+        echo_json(decided.to_json())
+    else:
+        _print(decided)
+
+
+def _print(plan: Plan) -> None:
+    height, width = plan.window
+    click.echo(
+        f"{plan.tiles} tiles of {plan.tile} pixels a side, windows of {height} x {width} (halo {plan.halo}),"
+        f" {plan.threads} thread{'s' * (plan.threads > 1)}, backend {plan.backend}\n"
+    )
+    totals = {
+        "predicted peak": plan.predicted_peak_bytes,
+        "budget": plan.budget_bytes,
+        "smallest budget": plan.smallest_budget_bytes,
+    }
+    column = max(map(len, [*plan.terms, *totals]))
+    click.echo(f"{'':{column}}  {'MiB':>9}")
+    for name, size_bytes in plan.terms.items():
+        click.echo(f"{name:{column}}  {size_bytes / MIB:9.2f}")
+    click.echo("-" * (column + 11))
+    for name, size_bytes in totals.items():
+        click.echo(f"{name:{column}}  {size_bytes / MIB:9.2f}")

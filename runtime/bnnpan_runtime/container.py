@@ -1,0 +1,147 @@
+"""The zip container of a bundle, read strictly: stored entries back to back, nothing else.
+
+A general zip reader tolerates comments, gaps, overlapping or compressed entries and 64-bit records, and each
+of those can hide content or exhaust memory. A bundle needs none of them, so all are refused here; entries can
+therefore also be memory-mapped at `Entry.offset`. Records: ZIP specification (APPNOTE 6.3), section 4.3.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from bnnpan_runtime.errors import BundleError
+
+__all__ = ["MAX_FILE_BYTES", "Entry", "read_directory", "read_entry"]
+
+MAX_FILE_BYTES = 64 * 2**20
+MAX_ENTRIES = 32
+_MAX_DIRECTORY_BYTES = 16 * 2**10
+
+_END = struct.Struct("<4s4H2LH")
+_CENTRAL = struct.Struct("<4s6H3L5H2L")
+_LOCAL = struct.Struct("<4s5H3L2H")
+_UTF8_NAME_FLAG = 0x0800
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One stored file: its bytes are `size` bytes of the container from `offset` on."""
+
+    name: str
+    offset: int
+    size: int
+    crc32: int
+
+
+def read_directory(path: Path) -> dict[str, Entry]:
+    """List the entries of the container at `path`, in file order, without reading their content.
+
+    Raises BundleError for anything but distinct, uncompressed entries with plain relative names that fill the
+    file exactly from its start to its directory.
+    """
+    try:
+        size = path.stat().st_size
+        if not path.is_file():
+            raise BundleError(f"{path}: not a file; give the path of a .bnnpan bundle")
+        if size > MAX_FILE_BYTES:
+            raise BundleError(f"{path}: {size} bytes, a bundle has at most {MAX_FILE_BYTES}")
+        with path.open("rb") as file:
+            return _parse(path, file, size)
+    except OSError as error:
+        raise BundleError(f"{path}: cannot read bundle: {error.strerror or error}") from error
+
+
+def read_entry(path: Path, entry: Entry) -> bytes:
+    """Content of one entry, its CRC-32 checked. Raises BundleError if it cannot be read or differs."""
+    try:
+        with path.open("rb") as file:
+            file.seek(entry.offset)
+            content = file.read(entry.size)
+    except OSError as error:
+        raise BundleError(f"{path}: cannot read {entry.name}: {error.strerror or error}") from error
+    if len(content) != entry.size or zlib.crc32(content) != entry.crc32:
+        raise BundleError(f"{path}: {entry.name} is damaged (checksum differs); copy the bundle again")
+    return content
+
+
+def _parse(path: Path, file: BinaryIO, size: int) -> dict[str, Entry]:
+    count, directory = _read_end(path, file, size)
+    directory_start = size - _END.size - len(directory)
+    entries: dict[str, Entry] = {}
+    position = data_end = 0
+    for _ in range(count):
+        if position + _CENTRAL.size > len(directory):
+            raise _damaged(path, "its directory is cut off")
+        record = _CENTRAL.unpack_from(directory, position)
+        signature, flags, method = record[0], record[3], record[4]
+        crc32, packed, unpacked, name_size, extra_size, comment_size = record[7:13]
+        raw_name = directory[position + _CENTRAL.size :][:name_size]
+        position += _CENTRAL.size + name_size + extra_size + comment_size
+        if signature != b"PK\x01\x02" or len(raw_name) != name_size:
+            raise _damaged(path, "its directory is malformed")
+        name = _plain_name(path, raw_name)
+        if name in entries:
+            raise _damaged(path, f"{name} is in it twice")
+        if method or packed != unpacked:
+            raise _damaged(path, f"{name} is compressed; entries must be stored")
+        if flags & ~_UTF8_NAME_FLAG:
+            raise _damaged(path, f"{name} uses zip features (flags {flags:#x}) that bundles do not have")
+        if record[16] != data_end:
+            raise _damaged(path, f"{name} does not follow the entry before it")
+        offset = _data_offset(path, file, record[16], (raw_name, flags, crc32, packed))
+        data_end = offset + packed
+        if data_end > directory_start:
+            raise _damaged(path, f"{name} reaches beyond its end")
+        entries[name] = Entry(name, offset, packed, crc32)
+    if position != len(directory) or data_end != directory_start:
+        raise _damaged(path, "it holds bytes that belong to no entry")
+    return entries
+
+
+def _read_end(path: Path, file: BinaryIO, size: int) -> tuple[int, bytes]:
+    """Number of entries and the raw central directory."""
+    if size < _END.size:
+        raise _damaged(path, "it is too short")
+    file.seek(size - _END.size)
+    signature, disk, start_disk, here, count, length, start, comment = _END.unpack(file.read(_END.size))
+    if signature != b"PK\x05\x06" or comment:
+        raise _damaged(path, "it does not end in a zip directory (cut off, or not a bundle)")
+    if disk or start_disk or here != count or count > MAX_ENTRIES or length > _MAX_DIRECTORY_BYTES:
+        raise _damaged(path, f"its directory claims {count} entries in {length} bytes")
+    if start + length + _END.size != size:
+        raise _damaged(path, "its directory is not where it should be")
+    file.seek(start)
+    return count, file.read(length)
+
+
+def _data_offset(path: Path, file: BinaryIO, start: int, expected: tuple[bytes, int, int, int]) -> int:
+    """Where an entry's bytes begin; its local header must say the same as the directory."""
+    raw_name, flags, crc32, size = expected
+    file.seek(start)
+    header = file.read(_LOCAL.size)
+    if len(header) == _LOCAL.size:
+        record = _LOCAL.unpack(header)
+        name_size, extra_size = record[9], record[10]
+        same = (b"PK\x03\x04", flags, 0, crc32, size, size) == (record[0], record[2], record[3], *record[6:9])
+        if same and file.read(name_size) == raw_name:
+            return start + _LOCAL.size + int(name_size) + int(extra_size)
+    raise _damaged(path, f"{raw_name.decode('ascii')} and its directory record disagree")
+
+
+def _plain_name(path: Path, raw: bytes) -> str:
+    try:
+        name = raw.decode("ascii")
+    except UnicodeDecodeError as error:
+        raise _damaged(path, f"entry name {raw!r} is not ASCII") from error
+    escapes = any(part in ("", ".", "..") for part in name.split("/"))
+    if escapes or not name.isprintable() or "\\" in name or ":" in name:
+        raise _damaged(path, f"entry name {name!r} is not a plain relative path")
+    return name
+
+
+def _damaged(path: Path, what: str) -> BundleError:
+    return BundleError(f"{path}: not a usable bundle: {what}")

@@ -1,0 +1,62 @@
+"""Choose a backend by name; engines are imported only here and only when asked for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from bnnpan_runtime.bundle import Bundle
+from bnnpan_runtime.errors import BackendError, BundleError
+from bnnpan_runtime.graph.protocol import Backend
+
+__all__ = ["BACKENDS", "open_backend"]
+
+BACKENDS = ("native", "onnx", "tflite")
+"""Best first: the order in which "auto" tries them."""
+
+_log = logging.getLogger(__name__)
+
+
+def open_backend(name: str, bundle: Bundle, threads: int = 1) -> Backend:
+    """Open the backend for a bundle; `threads` is how many tiles will be fused at once.
+
+    "auto" takes the first that opens. Raises BackendError if the engine is not installed or unknown,
+    BundleError if the bundle lacks its files.
+    """
+    if name != "auto":
+        if name not in _OPENERS:
+            raise BackendError(f"no backend {name!r}; there are {', '.join(BACKENDS)} and auto")
+        return _OPENERS[name](bundle, threads)
+    reasons = []
+    for candidate in BACKENDS:
+        try:
+            return _OPENERS[candidate](bundle, threads)
+        except (BackendError, BundleError) as error:
+            _log.warning("backend %s is not usable: %s", candidate, error)
+            reasons.append(f"{candidate}: {error}")
+    raise BackendError(f"no backend is usable ({'; '.join(reasons)})")
+
+
+def _open_native(bundle: Bundle, threads: int) -> Backend:
+    from bnnpan_runtime.graph.native import NativeBackend
+
+    return NativeBackend(bundle.weights(), bundle.manifest.network)
+
+
+def _open_onnx(bundle: Bundle, threads: int) -> Backend:
+    from bnnpan_runtime.graph.onnx import OnnxBackend
+
+    return OnnxBackend(bundle)
+
+
+def _open_tflite(bundle: Bundle, threads: int) -> Backend:
+    from bnnpan_runtime.graph.tflite import TfliteBackend
+
+    return TfliteBackend(bundle)
+
+
+_OPENERS: dict[str, Callable[[Bundle, int], Backend]] = {
+    "native": _open_native,
+    "onnx": _open_onnx,
+    "tflite": _open_tflite,
+}

@@ -1,0 +1,201 @@
+"""LMS: the MS image interpolated to the PAN grid, window by window, with the same bits whatever the window.
+
+The 23-tap interpolator of Aiazzi et al. (2002) is half-band: doubling an image again and again never changes
+the samples it already has and converges to a continuous cardinal function `phi` (1 at 0, 0 at every other
+integer, support +-11 MS pixels). Any ratio and offset is then one step, `sum_k ms[k] * phi(t - k)`, and
+equals the toolbox's cascade of doublings wherever `t` is dyadic.
+
+PAN positions repeat their place between MS samples every `ratio` pixels, so there are `ratio` sets of taps
+per axis (polyphase). Sums run over the taps in one fixed order, one float32 rounding per multiplication and
+addition: no BLAS, no fused operation, and so no dependence on where a window begins.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnnpan_runtime.contract import Phase, Window
+from bnnpan_runtime.grid import Grid
+
+__all__ = ["REACH", "Resampler", "phi"]
+
+Float32 = NDArray[np.float32]
+
+REACH = 11
+"""MS pixels on either side that can contribute to an interpolated value."""
+
+_HALF_KERNEL = 2 * np.array(
+    [
+        *(0.5, 0.305334091185, 0, -0.072698593239, 0, 0.021809577942),
+        *(0, -0.005192756653, 0, 0.000807762146, 0, -0.000060081482),
+    ]
+)
+_DOUBLINGS = 10
+
+_SMALLEST_TAP = 2**-26
+"""Taps below move a result by less than its last float32 bit."""
+
+_STRIP_BYTES = 256 * 1024
+"""Size of the intermediate image of a strip of rows: fits the second-level cache of a small ARM core."""
+
+
+@lru_cache(maxsize=1)
+def _table() -> NDArray[np.float64]:
+    """`phi` at every multiple of 2**-10 in [-REACH, REACH]."""
+    kernel = np.concatenate([_HALF_KERNEL[:0:-1], _HALF_KERNEL])
+    values = np.zeros(2 * REACH + 1)
+    values[REACH] = 1.0
+    for _ in range(_DOUBLINGS):
+        spread = np.zeros(2 * len(values) - 1)
+        spread[::2] = values
+        values = np.convolve(spread, kernel, mode="same")
+    values.setflags(write=False)
+    return values
+
+
+def phi(t: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The cardinal function: exact where `t * 2**10` is whole, else linear in between (error below 2e-6)."""
+    table = _table()
+    return np.interp(t, np.linspace(-REACH, REACH, len(table)), table, left=0.0, right=0.0)
+
+
+@dataclass(frozen=True)
+class _Taps:
+    """Weights of MS samples `first, first + 1, ...`, counted from the MS sample `position // ratio`."""
+
+    first: int
+    weights: tuple[np.float32, ...]
+
+
+class _Axis:
+    """One axis of a scene: the taps of its `ratio` phases, and which MS samples a stretch of PAN needs."""
+
+    def __init__(self, ratio: int, offset: float, phase: Phase) -> None:
+        sample = (
+            ratio // 2 if phase == "toolbox" else (ratio - 1) / 2
+        )  # PAN pixels from MS pixel edge to its sample
+        self.ratio = ratio
+        self.phases = tuple(_taps((remainder + offset - sample) / ratio) for remainder in range(ratio))
+        self.before = min(taps.first for taps in self.phases)
+        self.after = max(taps.first + len(taps.weights) - 1 for taps in self.phases)
+
+    def samples(self, start: int, count: int) -> tuple[int, int]:
+        """First MS sample and number of them for PAN positions `start .. start + count - 1`."""
+        first = start // self.ratio + self.before
+        return first, (start + count - 1) // self.ratio + self.after + 1 - first
+
+    def most_samples(self, count: int) -> int:
+        """The largest number of MS samples any stretch of `count` PAN positions needs."""
+        return (
+            (count - 2) // self.ratio + 2 + self.after - self.before
+            if count > 1
+            else 1 + self.after - self.before
+        )
+
+    def runs(self, start: int, count: int, first: int) -> list[tuple[int, int, int, _Taps]]:
+        """Per phase: first place in the stretch, number of places, index of the first tap's sample, taps."""
+        runs = []
+        for remainder, taps in enumerate(self.phases):
+            place = (remainder - start) % self.ratio
+            length = -(-(count - place) // self.ratio)
+            if length > 0:
+                runs.append((place, length, (start + place) // self.ratio + taps.first - first, taps))
+        return runs
+
+
+class Resampler:
+    """Interpolates windows of one scene's MS onto its PAN grid."""
+
+    def __init__(self, grid: Grid, phase: Phase) -> None:
+        self._rows = _Axis(grid.ratio, grid.row_offset, phase)
+        self._cols = _Axis(grid.ratio, grid.col_offset, phase)
+        self._ratio = grid.ratio
+
+    def ms_window(self, window: Window) -> Window:
+        """MS pixels needed for a PAN window; may reach beyond the MS raster, whose edge is repeated there."""
+        row, height = self._rows.samples(window.row, window.height)
+        col, width = self._cols.samples(window.col, window.width)
+        return Window(row, col, height, width)
+
+    def largest_ms_window(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of the largest `ms_window` of PAN windows of this size."""
+        return self._rows.most_samples(height), self._cols.most_samples(width)
+
+    def scratch_floats(self, bands: int, height: int, width: int) -> int:
+        """Float32 values of scratch that `interpolate` needs for windows of this size."""
+        ms_width = self.largest_ms_window(height, width)[1]
+        strip = self._strip_rows(bands, height, ms_width)
+        rows = bands * -(-strip // self._ratio) * ms_width
+        cols = bands * strip * -(-width // self._ratio)
+        return bands * strip * ms_width + 2 * max(rows, cols)
+
+    def interpolate(self, ms: Float32, window: Window, out: Float32, scratch: Float32) -> None:
+        """LMS of a PAN window into `out` `(bands, height, width)`.
+
+        `ms` `(bands, ...)` holds exactly `ms_window(window)`, in any unit; `scratch` is flat, at least
+        `scratch_floats` long for any window of this size. All C-contiguous.
+        """
+        bands, _, ms_width = ms.shape
+        ms_area = self.ms_window(window)
+        # From the largest MS window, as in `scratch_floats`: a narrower one would make a taller strip.
+        strip_rows = self._strip_rows(bands, window.height, self._cols.most_samples(window.width))
+        tall, work = scratch[: bands * strip_rows * ms_width], scratch[bands * strip_rows * ms_width :]
+        columns = self._cols.runs(window.col, window.width, ms_area.col)
+        for top in range(0, window.height, strip_rows):
+            count = min(strip_rows, window.height - top)
+            # MS columns come first here, so that a shift by one column is a shift of the whole flat image.
+            strip = tall[: ms_width * bands * count].reshape(ms_width, bands, count)
+            for place, length, sample, taps in self._rows.runs(window.row + top, count, ms_area.row):
+                total, product = _pair(work, (bands, length, ms_width))
+                _accumulate(
+                    [ms[:, sample + k : sample + k + length] for k in range(len(taps.weights))],
+                    taps,
+                    total,
+                    product,
+                )
+                strip[:, :, place :: self._ratio] = total.transpose(2, 0, 1)
+            for place, length, sample, taps in columns:
+                total, product = _pair(work, (length, bands, count))
+                _accumulate(
+                    [strip[sample + k : sample + k + length] for k in range(len(taps.weights))],
+                    taps,
+                    total,
+                    product,
+                )
+                out[:, top : top + count, place :: self._ratio] = total.transpose(1, 2, 0)
+
+    def _strip_rows(self, bands: int, height: int, ms_width: int) -> int:
+        """Rows of one strip: a multiple of the ratio, at least one of it."""
+        rows = _STRIP_BYTES // (4 * bands * ms_width)
+        return min(max(rows // self._ratio, 1) * self._ratio, height)
+
+
+def _taps(position: float) -> _Taps:
+    """Taps for the value `position` MS pixels from a sample."""
+    first = math.floor(position) - REACH + 1
+    weights = phi(position - np.arange(first, first + 2 * REACH))
+    weights[np.abs(weights) < _SMALLEST_TAP] = 0.0
+    used = np.flatnonzero(weights)
+    rounded = (weights[used[0] : used[-1] + 1] / weights.sum()).astype(np.float32)
+    # The largest tap takes the rounding, so that a flat image stays flat.
+    rounded[np.argmax(rounded)] += np.float32(1.0 - rounded.sum(dtype=np.float64))
+    return _Taps(first + int(used[0]), tuple(rounded))
+
+
+def _pair(work: Float32, shape: tuple[int, int, int]) -> tuple[Float32, Float32]:
+    size = math.prod(shape)
+    return work[:size].reshape(shape), work[size : 2 * size].reshape(shape)
+
+
+def _accumulate(images: list[Float32], taps: _Taps, total: Float32, product: Float32) -> None:
+    """`total = sum_k weight_k * image_k`, in the order of the taps."""
+    np.multiply(images[0], taps.weights[0], out=total)
+    for image, weight in zip(images[1:], taps.weights[1:], strict=True):
+        if weight:  # half-band kernels have zeros in between
+            np.multiply(image, weight, out=product)
+            np.add(total, product, out=total)

@@ -1,0 +1,1 @@
+"""Synthetic scenes that look like a camera's: what `bnnpan scene synth` writes."""

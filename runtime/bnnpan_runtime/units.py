@@ -1,0 +1,70 @@
+"""DN to network units and back, and which DN mean that nothing was measured."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnnpan_runtime.contract import Window
+from bnnpan_runtime.grid import Grid
+
+__all__ = ["Pixels", "mark_nodata", "missing", "normalise", "quantise"]
+
+Pixels = NDArray[np.uint8] | NDArray[np.uint16]
+"""DN as they are stored."""
+
+
+def normalise(dn: Pixels, dn_scale: float, nodata: int | None, out: NDArray[np.float32]) -> None:
+    """`out = dn / dn_scale`; NoData becomes 0, lest a marker like 65535 rings through the interpolation."""
+    np.divide(dn, np.float32(dn_scale), out=out, dtype=np.float32)
+    if nodata is not None:
+        np.copyto(out, np.float32(0), where=dn == nodata)
+
+
+def quantise(image: NDArray[np.float32], dn_scale: float, out: Pixels) -> None:
+    """Nearest whole DN (half to even) within the dtype of `out`; `image` is used up."""
+    np.multiply(image, np.float32(dn_scale), out=image)
+    np.rint(image, out=image)
+    np.clip(image, np.float32(0), np.float32(np.iinfo(out.dtype).max), out=image)
+    np.copyto(out, image, casting="unsafe")
+
+
+def missing(
+    pan: Pixels,
+    ms: Pixels,
+    core: Window,
+    ms_window: Window,
+    grid: Grid,
+    nodata: tuple[int | None, int | None],
+    out: NDArray[np.bool_],
+) -> None:
+    """Where the product has no measurement: PAN has none, or (per band) the MS pixel it lies in has none.
+
+    `pan` `(height, width)` and `out` `(bands, height, width)` are those of `core`; `ms` that of `ms_window`.
+    `nodata` holds the markers of PAN and MS.
+    """
+    pan_nodata, ms_nodata = nodata
+    out[...] = False if pan_nodata is None else pan == pan_nodata
+    if ms_nodata is None:
+        return
+    rows = _containing(core.row, core.height, grid.row_offset, grid.ratio, ms_window.row, ms_window.height)
+    cols = _containing(core.col, core.width, grid.col_offset, grid.ratio, ms_window.col, ms_window.width)
+    for band, target in zip(ms, out, strict=True):
+        target |= (band == ms_nodata)[rows[:, None], cols]
+
+
+def mark_nodata(product: Pixels, absent: NDArray[np.bool_], nodata: int) -> None:
+    """Write NoData where `absent`; a measured value that happens to equal it is moved by one DN."""
+    neighbour = nodata + 1 if nodata < np.iinfo(product.dtype).max else nodata - 1
+    for band, gone in zip(product, absent, strict=True):
+        np.copyto(band, band.dtype.type(neighbour), where=band == nodata)
+        np.copyto(band, band.dtype.type(nodata), where=gone)
+
+
+def _containing(
+    start: int, count: int, offset: float, ratio: int, first: int, length: int
+) -> NDArray[np.intp]:
+    """Index, from `first`, of the MS row or column that holds the centre of each PAN row or column."""
+    centres = np.arange(start, start + count) + (offset + 0.5)
+    index: NDArray[np.intp] = np.floor(centres / ratio).astype(np.intp) - first
+    return index.clip(0, length - 1)

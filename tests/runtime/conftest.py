@@ -1,0 +1,40 @@
+"""Fixtures of the runtime's tests: the shipped bundle, and raw scenes where a test wants them."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+from raw_scenes import SceneWriter, write_raw_scene
+
+from bnnpan_runtime.bundle import Bundle
+
+
+@pytest.fixture(scope="session")
+def bundle() -> Bundle:
+    return Bundle.open("bgrn-x4")
+
+
+@pytest.fixture(scope="session")
+def onnx_bundle(bundle: Bundle) -> Bundle:
+    if importlib.util.find_spec("onnxruntime") is None:
+        pytest.skip("onnxruntime is not installed")
+    if "fuse.onnx" not in bundle.manifest.files:
+        pytest.skip(f"bundle {bundle.manifest.id} has no ONNX graphs")
+    return bundle
+
+
+@pytest.fixture
+def write_scene(tmp_path: Path) -> SceneWriter:
+    """`write_raw_scene` into the test's own folder."""
+    return partial(write_raw_scene, tmp_path)
+
+
+@pytest.fixture
+def subprocess_environment() -> dict[str, str]:
+    """For a clean interpreter: what this one can import, one thread per library."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}

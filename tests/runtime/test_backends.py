@@ -1,0 +1,147 @@
+"""Engines are opened by name, imported only when asked for, and agree with each other."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from raw_scenes import SceneWriter, read_raster
+
+from bnnpan_runtime import fuse
+from bnnpan_runtime.bundle import Bundle
+from bnnpan_runtime.errors import BackendError, BundleError
+from bnnpan_runtime.graph import BACKENDS, open_backend
+
+
+def test_auto_takes_the_native_engine(bundle: Bundle):
+    assert open_backend("auto", bundle).name == "native" == BACKENDS[0]
+
+
+def test_auto_goes_on_to_the_next_engine_and_says_why(
+    onnx_bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setenv("BNNPAN_NATIVE_LIBRARY", "/nowhere/libbnnpan.so")
+    with caplog.at_level(logging.WARNING):
+        assert open_backend("auto", onnx_bundle).name == "onnx"
+    assert "native" in caplog.text and "/nowhere" in caplog.text
+
+
+def test_an_unknown_engine_is_refused(bundle: Bundle):
+    with pytest.raises(BackendError, match="native, onnx, tflite"):
+        open_backend("abacus", bundle)
+
+
+def without(bundle: Bundle, *names: str) -> Bundle:
+    """The same bundle as if exported without some files."""
+    files = {name: entry for name, entry in bundle.manifest.files.items() if name not in names}
+    return replace(bundle, manifest=replace(bundle.manifest, files=files, tflite_window=0))
+
+
+def test_a_bundle_without_the_graphs_of_an_engine_is_named(bundle: Bundle):
+    pytest.importorskip("onnxruntime")
+    with pytest.raises(BundleError, match=r"fuse\.onnx"):
+        open_backend("onnx", without(bundle, "fuse.onnx", "calibrate.onnx"))
+    with pytest.raises(BundleError, match=r"fuse\.tflite"):
+        open_backend("tflite", without(bundle, "fuse.tflite"))
+
+
+FORBIDDEN = """
+import sys
+from bnnpan_runtime import fuse
+
+fuse(*sys.argv[1:5], memory="1GiB", backend=sys.argv[5])
+heavy = {"onnxruntime", "onnx", "torch", "tensorflow", "larq_compute_engine", "scipy", "bnnpan"}
+print(sorted(heavy & set(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize(("backend", "expected"), [("native", []), ("auto", [])])
+def test_a_native_run_imports_no_other_engine(
+    write_scene: SceneWriter,
+    bundle: Bundle,
+    tmp_path: Path,
+    subprocess_environment: dict[str, str],
+    backend: str,
+    expected: list[str],
+):
+    raw = write_scene()
+    command = [sys.executable, "-c", FORBIDDEN, raw.pan, raw.ms, bundle.path, tmp_path / "out.tif", backend]
+    result = subprocess.run(command, env=subprocess_environment, capture_output=True, text=True, timeout=120)
+    assert result.stdout.strip() == str(expected), result.stderr
+
+
+def test_importing_the_package_imports_nothing_else(subprocess_environment: dict[str, str]):
+    program = (
+        "import sys, bnnpan_runtime; print({'numpy', 'rasterio', 'click', 'safetensors'} & set(sys.modules))"
+    )
+    command = [sys.executable, "-c", program]
+    result = subprocess.run(command, env=subprocess_environment, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "set()"
+
+
+def test_the_plan_function_stays_a_function_after_a_run_is_imported(subprocess_environment: dict[str, str]):
+    program = "import bnnpan_runtime.run, bnnpan_runtime; print(callable(bnnpan_runtime.plan))"
+    command = [sys.executable, "-c", program]
+    result = subprocess.run(command, env=subprocess_environment, capture_output=True, text=True, check=True)
+    assert result.stdout.split()[0] == "True"
+
+
+def differing(one: np.ndarray, other: np.ndarray) -> tuple[int, float]:
+    distance = np.abs(one.astype(int) - other.astype(int))
+    return int(distance.max()), float((distance > 1).mean())
+
+
+def test_onnx_and_native_make_the_same_product(write_scene: SceneWriter, onnx_bundle: Bundle, tmp_path: Path):
+    """Binary layers turn a last-bit difference into a whole step now and then, so a few pixels may differ."""
+    raw = write_scene()
+    products = []
+    for backend in ("native", "onnx"):
+        fuse(raw.pan, raw.ms, onnx_bundle, tmp_path / f"{backend}.tif", memory="4GiB", backend=backend)
+        products.append(read_raster(tmp_path / f"{backend}.tif"))
+    assert differing(*products)[1] < 1e-3
+
+
+def test_tflite_and_native_make_the_same_product(write_scene: SceneWriter, bundle: Bundle, tmp_path: Path):
+    if "fuse.tflite" not in bundle.manifest.files:
+        pytest.skip(f"bundle {bundle.manifest.id} has no TFLite graphs")
+    raw = write_scene()
+    try:
+        fuse(raw.pan, raw.ms, bundle, tmp_path / "tflite.tif", memory="4GiB", backend="tflite")
+    except BackendError as error:
+        pytest.skip(str(error))
+    fuse(raw.pan, raw.ms, bundle, tmp_path / "native.tif", memory="4GiB", backend="native")
+    products = [read_raster(tmp_path / f"{name}.tif") for name in ("native", "tflite")]
+    assert differing(*products)[1] < 1e-3
+
+
+def test_the_native_engine_gives_the_golden_product(bundle: Bundle):
+    """The whole arithmetic but the reading: DN in, LMS, network, DN out, as the reference made it."""
+    from bnnpan_runtime.contract import Window
+    from bnnpan_runtime.grid import Grid
+    from bnnpan_runtime.resample import Resampler
+    from bnnpan_runtime.units import normalise, quantise
+
+    golden, manifest = bundle.golden(), bundle.manifest
+    resampler, window = Resampler(Grid(manifest.network.ratio), manifest.phase), Window(0, 0, 128, 128)
+    area = resampler.ms_window(window)
+    side = golden.ms.shape[1]
+    rows = np.clip(np.arange(area.row, area.row + area.height), 0, side - 1)
+    cols = np.clip(np.arange(area.col, area.col + area.width), 0, side - 1)
+    ms_dn = np.ascontiguousarray(golden.ms[:, rows[:, None], cols])
+    pan, ms = np.empty((1, 128, 128), np.float32), np.empty(ms_dn.shape, np.float32)
+    normalise(golden.pan, manifest.dn_scale, None, pan[0])
+    normalise(ms_dn, manifest.dn_scale, None, ms)
+    lms, hrms = np.empty((2, manifest.network.bands, 128, 128), np.float32)
+    scratch = np.empty(resampler.scratch_floats(manifest.network.bands, 128, 128), np.float32)
+    resampler.interpolate(ms, window, lms, scratch)
+    backend = open_backend("native", bundle)
+    arena = np.empty(backend.memory(128, 128).arena_bytes, np.uint8)
+    backend.fuse(pan, lms, golden.affines, hrms, arena)
+    product = np.empty(hrms.shape, np.uint16)
+    quantise(hrms, manifest.dn_scale, product)
+    assert differing(product, golden.hrms)[1] < 1e-3

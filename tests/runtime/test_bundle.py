@@ -1,0 +1,301 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save
+
+from bnnpan_runtime.bundle import Bundle
+from bnnpan_runtime.contract import (
+    GOLDEN_NAME,
+    MANIFEST_NAME,
+    MODEL_CARD_NAME,
+    SCHEMA,
+    WEIGHTS_NAME,
+    Calibration,
+    FileEntry,
+    Manifest,
+    NetworkShape,
+)
+from bnnpan_runtime.errors import BundleError
+from bnnpan_runtime.weights import TensorLayout, golden_layout, weights_layout
+
+NETWORK = NetworkShape(4, 4, 8, 2, 6, 3, outer_skip=False, pooled_encoder="rectified")
+Content = dict[str, bytes]
+
+
+def random_tensors(layout: dict[str, TensorLayout], seed: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    tensors = {
+        name: (
+            rng.normal(size=item.shape) if item.dtype == "float32" else rng.integers(0, 255, item.shape)
+        ).astype(item.dtype)
+        for name, item in layout.items()
+    }
+    if "trunk.bits" in tensors:
+        tensors["trunk.bits"][..., 1:] = 0  # 8 channels fill the first byte
+    return tensors
+
+
+def files_of_a_bundle() -> Content:
+    return {
+        WEIGHTS_NAME: save(random_tensors(weights_layout(NETWORK), 1)),
+        GOLDEN_NAME: save(random_tensors(golden_layout(NETWORK), 2)),
+        MODEL_CARD_NAME: b"# A network\n",
+    }
+
+
+def manifest_of(files: Content) -> dict[str, Any]:
+    entries = {name: FileEntry(hashlib.sha256(data).hexdigest(), len(data)) for name, data in files.items()}
+    roles = ("blue", "green", "red", "nir")
+    return Manifest(
+        SCHEMA, "test", "none", roles, 11, 2047.0, "centred", 8, NETWORK, Calibration(), 128, entries
+    ).to_json()
+
+
+def write(path: Path, entries: list[tuple[str, bytes]], method: int = zipfile.ZIP_STORED) -> Path:
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name, data in entries:
+            archive.writestr(zipfile.ZipInfo(name), data, compress_type=method)
+    return path
+
+
+def bundle_with(path: Path, content: Content, /, **changes: Any) -> Path:
+    manifest = {**manifest_of(content), **changes}
+    return write(path, [(MANIFEST_NAME, json.dumps(manifest).encode()), *content.items()])
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    return bundle_with(tmp_path / "good.bnnpan", files_of_a_bundle())
+
+
+def refusal(path: Path, use: Callable[[Bundle], object] = lambda bundle: None) -> str:
+    with pytest.raises(BundleError) as caught:
+        use(Bundle.open(path))
+    message = str(caught.value)
+    assert "\n" not in message and str(path) in message
+    return message
+
+
+def test_a_good_bundle_gives_its_manifest_weights_and_golden_tile(good: Path) -> None:
+    bundle = Bundle.open(good)
+    assert bundle.manifest.network == NETWORK
+    assert bundle.weights()["trunk.bits"].shape == (2, 4, 8, 3, 3, 4)
+    assert bundle.golden().hrms.shape == (4, 128, 128)
+    assert bundle.read(MODEL_CARD_NAME) == b"# A network\n"
+    assert len(bundle.sha256) == 64
+
+
+def test_entries_can_be_mapped_at_their_offset(good: Path) -> None:
+    bundle = Bundle.open(good)
+    entry = bundle.entries[WEIGHTS_NAME]
+    assert good.read_bytes()[entry.offset : entry.offset + entry.size] == bundle.read(WEIGHTS_NAME)
+
+
+def test_a_file_the_bundle_lacks_is_named(good: Path) -> None:
+    assert "fuse.onnx" in refusal(good, lambda bundle: bundle.read("fuse.onnx"))
+
+
+def test_missing_file_names_the_shipped_bundles(tmp_path: Path) -> None:
+    assert "no such bundle" in refusal(tmp_path / "absent.bnnpan")
+
+
+def test_directory_empty_file_and_garbage_are_refused(tmp_path: Path) -> None:
+    assert "not a file" in refusal(tmp_path)
+    (empty := tmp_path / "empty").write_bytes(b"")
+    assert "too short" in refusal(empty)
+    (garbage := tmp_path / "garbage").write_bytes(np.random.default_rng(0).bytes(5000))
+    assert "not a usable bundle" in refusal(garbage)
+
+
+def test_every_truncation_is_refused(good: Path, tmp_path: Path) -> None:
+    data = good.read_bytes()
+    for length in np.linspace(1, len(data) - 1, 60).astype(int):
+        (cut := tmp_path / "cut").write_bytes(data[:length])
+        refusal(cut)
+
+
+def test_appended_and_prepended_bytes_are_refused(good: Path, tmp_path: Path) -> None:
+    data = good.read_bytes()
+    for content in (data + b"x", b"x" + data, data + data):
+        (changed := tmp_path / "changed").write_bytes(content)
+        refusal(changed)
+
+
+def test_a_flipped_byte_in_any_entry_is_found_before_use(good: Path, tmp_path: Path) -> None:
+    data = good.read_bytes()
+    for name, entry in Bundle.open(good).entries.items():
+        for position in (0, entry.size // 2, entry.size - 1):
+            flipped = bytearray(data)
+            flipped[entry.offset + position] ^= 1
+            (path := tmp_path / "flipped").write_bytes(flipped)
+            refusal(path, lambda bundle, name=name: bundle.read(name))
+
+
+def test_a_flipped_bit_anywhere_in_the_directory_never_escapes_as_another_error(
+    good: Path, tmp_path: Path
+) -> None:
+    data = good.read_bytes()
+    start = data.index(b"PK\x01\x02")
+    for position in range(start, len(data)):
+        flipped = bytearray(data)
+        flipped[position] ^= 1 << position % 8
+        (path := tmp_path / "flipped").write_bytes(flipped)
+        try:
+            bundle = Bundle.open(path)
+        except BundleError:
+            continue
+        assert bundle.weights()  # only fields without meaning here, such as times, may differ
+
+
+def test_exchanged_content_with_a_right_checksum_is_refused(tmp_path: Path) -> None:
+    files = files_of_a_bundle()
+    manifest = manifest_of(files)
+    files[MODEL_CARD_NAME] = b"# B network\n"
+    path = write(tmp_path / "b", [(MANIFEST_NAME, json.dumps(manifest).encode()), *files.items()])
+    assert "SHA-256" in refusal(path, lambda bundle: bundle.read(MODEL_CARD_NAME))
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_name_that_occurs_twice_is_refused(tmp_path: Path) -> None:
+    files = files_of_a_bundle()
+    entries = [(MANIFEST_NAME, json.dumps(manifest_of(files)).encode()), *files.items()]
+    assert "twice" in refusal(write(tmp_path / "b", [*entries, entries[1]]))
+
+
+@pytest.mark.parametrize(
+    "name", ["../evil", "/etc/passwd", "a/../../b", "a//b", "C:evil", "a\\b", "a\x01", "ä"]
+)
+def test_names_that_leave_the_bundle_are_refused(tmp_path: Path, name: str) -> None:
+    files = files_of_a_bundle()
+    entries = [(MANIFEST_NAME, json.dumps(manifest_of(files)).encode()), *files.items()]
+    refusal(write(tmp_path / "b", [*entries, (name, b"x")]))
+
+
+def test_a_compressed_entry_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    bomb = write(tmp_path / "bomb", [(MANIFEST_NAME, bytes(2**28))], zipfile.ZIP_DEFLATED)
+    assert "compressed" in refusal(bomb)
+
+
+def test_a_directory_with_very_many_entries_is_refused(tmp_path: Path) -> None:
+    assert "claims" in refusal(write(tmp_path / "b", [(f"f{i}", b"") for i in range(1000)]))
+
+
+def test_a_64_bit_directory_is_refused(good: Path, tmp_path: Path) -> None:
+    data = good.read_bytes()
+    record = struct.pack("<4sQHHLLQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, 5, 5, 300, 0)
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, len(data) - 22, 1)
+    (path := tmp_path / "b").write_bytes(data[:-22] + record + locator + data[-22:])
+    refusal(path)
+
+
+def test_overlapping_entries_are_refused(good: Path, tmp_path: Path) -> None:
+    data = bytearray(good.read_bytes())
+    second = data.index(b"PK\x01\x02", data.index(b"PK\x01\x02") + 4)
+    data[second + 42 : second + 46] = bytes(4)
+    (path := tmp_path / "b").write_bytes(data)
+    assert "does not follow" in refusal(path)
+
+
+def test_a_file_that_is_too_large_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "b"
+    with path.open("wb") as file:
+        file.truncate(64 * 2**20 + 1)
+    assert "at most" in refusal(path)
+
+
+def test_a_manifest_that_is_too_large_is_refused(tmp_path: Path) -> None:
+    files = files_of_a_bundle()
+    path = bundle_with(tmp_path / "b", files, provenance={"notes": "x" * 2**20})
+    assert MANIFEST_NAME in refusal(path)
+
+
+def test_files_the_manifest_does_not_list_are_refused(tmp_path: Path) -> None:
+    files = files_of_a_bundle()
+    manifest = json.dumps(manifest_of(files)).encode()
+    extra = write(tmp_path / "extra", [(MANIFEST_NAME, manifest), *files.items(), ("fuse.onnx", b"x")])
+    assert "does not list a file that is there: fuse.onnx" in refusal(extra)
+    del files[MODEL_CARD_NAME]
+    missing = write(tmp_path / "missing", [(MANIFEST_NAME, manifest), *files.items()])
+    assert f"lists a file that is missing: {MODEL_CARD_NAME}" in refusal(missing)
+    unknown = bundle_with(tmp_path / "unknown", {**files, "setup.py": b"print()"})
+    assert "unknown file: setup.py" in refusal(unknown)
+    del files[GOLDEN_NAME]
+    assert "required" in refusal(bundle_with(tmp_path / "required", files))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("schema", 2),
+        ("schema", "1"),
+        ("schema", None),
+        ("dn_scale", 1e999),
+        ("dn_scale", 2048.0),
+        ("halo", 7),
+        ("halo", -2),
+        ("phase", "left"),
+        ("band_roles", ["red"]),
+        ("band_roles", [1, 2, 3, 4]),
+        ("band_roles", 4),
+        ("network", {}),
+        ("network", []),
+        ("files", []),
+        ("files", {"a": 1}),
+        ("surprise", 1),
+        ("bit_depth", 99),
+        ("calibration", {"patch": 64, "count": 10**9}),
+        ("memory", {"onnx": {"fixed_bytes": 1}}),
+        ("memory", {"onnx": {"fixed_bytes": 1, "bytes_per_window_pixel": -1}}),
+    ],
+)
+def test_a_manifest_with_a_wrong_value_is_refused(tmp_path: Path, field: str, value: Any) -> None:
+    assert MANIFEST_NAME in refusal(bundle_with(tmp_path / "b", files_of_a_bundle(), **{field: value}))
+
+
+@pytest.mark.parametrize(
+    "field", sorted(set(manifest_of({})) - {"memory", "parity", "provenance", "rollback_counter"})
+)
+def test_a_manifest_without_a_field_is_refused(tmp_path: Path, field: str) -> None:
+    files = files_of_a_bundle()
+    manifest = manifest_of(files)
+    del manifest[field]
+    refusal(write(tmp_path / "b", [(MANIFEST_NAME, json.dumps(manifest).encode()), *files.items()]))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "{", "[" * 100_000, '{"schema": NaN}', "\xff"])
+def test_a_manifest_that_is_not_a_json_object_is_refused(tmp_path: Path, text: str) -> None:
+    assert MANIFEST_NAME in refusal(write(tmp_path / "b", [(MANIFEST_NAME, text.encode("latin-1"))]))
+
+
+def test_weights_of_a_wrong_shape_dtype_or_value_are_refused(tmp_path: Path) -> None:
+    def with_weights(name: str, value: np.ndarray | None) -> str:
+        tensors = random_tensors(weights_layout(NETWORK), 1)
+        tensors.pop(name, None)
+        if value is not None:
+            tensors[name] = value
+        files = {**files_of_a_bundle(), WEIGHTS_NAME: save(tensors)}
+        return refusal(bundle_with(tmp_path / "b", files), Bundle.weights)
+
+    assert "head.bias is float32 (9,)" in with_weights("head.bias", np.zeros(9, np.float32))
+    assert "head.bias is float64" in with_weights("head.bias", np.zeros(8))
+    assert "not finite" in with_weights("head.bias", np.full(8, np.nan, np.float32))
+    assert "tail.bias is missing" in with_weights("tail.bias", None)
+    assert "surprise is unknown" in with_weights("surprise", np.zeros(1, np.float32))
+    assert "beyond channel 7" in with_weights("trunk.bits", np.full((2, 4, 8, 3, 3, 4), 255, np.uint8))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x00" * 8, b"\xff" * 64, struct.pack("<Q", 2**60) + b"{}", b"\x80\x04K\x01."]
+)
+def test_weights_that_are_not_safetensors_are_refused(tmp_path: Path, content: bytes) -> None:
+    path = bundle_with(tmp_path / "b", {**files_of_a_bundle(), WEIGHTS_NAME: content})
+    assert WEIGHTS_NAME in refusal(path, Bundle.weights)

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load, save
+
+from bnnpan_runtime.bundle import Bundle
+from bnnpan_runtime.contract import GOLDEN_NAME, MANIFEST_NAME, WEIGHTS_NAME
+from bnnpan_runtime.doctor import examine
+from bnnpan_runtime.verify import Check, verify
+
+SHIPPED = "bgrn-x4"
+
+
+def outcomes(checks: list[Check]) -> dict[str, bool | None]:
+    return {check.name: check.passed for check in checks}
+
+
+def with_tensors(path: Path, name: str, changes: dict[str, np.ndarray]) -> Path:
+    """The shipped bundle with other tensors and a manifest that vouches for them."""
+    bundle = Bundle.open(SHIPPED)
+    files = {
+        entry: bundle.read(entry)
+        for entry in bundle.manifest.files
+        if not entry.endswith((".onnx", ".tflite"))
+    }
+    files[name] = save({**load(files[name]), **changes})
+    manifest = bundle.manifest.to_json() | {"tflite_window": 0}
+    manifest["files"] = {
+        entry: {"sha256": hashlib.sha256(data).hexdigest(), "size_bytes": len(data)}
+        for entry, data in files.items()
+    }
+    with zipfile.ZipFile(path, "w") as archive:
+        for entry, data in {MANIFEST_NAME: json.dumps(manifest).encode(), **files}.items():
+            archive.writestr(zipfile.ZipInfo(entry), data)
+    return path
+
+
+def test_the_shipped_bundle_passes_every_check_that_can_run_here():
+    checks = outcomes(verify(SHIPPED))
+    assert False not in checks.values()
+    assert checks["golden tile: native"] is True
+
+
+def test_a_backend_the_bundle_has_no_graph_for_is_skipped_not_passed(tmp_path: Path):
+    path = with_tensors(tmp_path / "b", WEIGHTS_NAME, {})
+    checks = outcomes(verify(path))
+    assert checks["golden tile: native"] is True
+    assert checks["golden tile: onnx"] is None and checks["golden tile: tflite"] is None
+
+
+def test_a_backend_asked_for_by_name_has_to_work(tmp_path: Path):
+    path = with_tensors(tmp_path / "b", WEIGHTS_NAME, {})
+    assert outcomes(verify(path, "tflite"))["golden tile: tflite"] is False
+    assert "golden tile: onnx" not in outcomes(verify(path, "native"))
+
+
+def test_other_weights_fail_the_golden_tile(tmp_path: Path):
+    bias = np.full(4, 0.01, np.float32)  # 20 DN
+    checks = outcomes(verify(with_tensors(tmp_path / "b", WEIGHTS_NAME, {"tail.bias": bias}), "native"))
+    assert checks["golden tile: native"] is False
+
+
+def test_tensors_of_a_wrong_shape_fail_before_anything_runs(tmp_path: Path):
+    checks = outcomes(verify(with_tensors(tmp_path / "b", GOLDEN_NAME, {"pan": np.zeros((1, 1), np.uint16)})))
+    assert checks["tensors: golden tile"] is False
+    assert not any(name.startswith("golden tile") for name in checks)
+
+
+@pytest.mark.parametrize("entry", [MANIFEST_NAME, WEIGHTS_NAME])
+def test_a_flipped_byte_fails_a_check_that_names_the_file(tmp_path: Path, entry: str):
+    bundle = Bundle.open(SHIPPED)
+    content = bytearray(bundle.path.read_bytes())
+    content[bundle.entries[entry].offset + 100] ^= 4
+    (path := tmp_path / "b").write_bytes(content)
+    failed = [check for check in verify(path) if check.passed is False]
+    assert failed and all(entry in check.detail for check in failed)
+
+
+def test_a_file_that_is_no_bundle_fails_at_the_container(tmp_path: Path):
+    (path := tmp_path / "b").write_bytes(b"no bundle at all, but long enough")
+    assert outcomes(verify(path)) == {"container": False, "manifest": False}
+
+
+def test_the_doctor_knows_board_libraries_and_backends():
+    report = examine()
+    assert report.healthy
+    assert report.board["cores"] >= 1 and report.native["instruction_sets"][-1] == "portable"
+    assert report.backends["native"].startswith("passed")
+    assert json.loads(json.dumps(report.to_json()))["software"]["numpy"] == np.__version__
