@@ -1,0 +1,41 @@
+"""What `/proc` says about a running process and its descendants. Vanished processes count as nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def resident_peak_bytes(pid: int) -> int:
+    """Largest resident set so far (VmHWM), mapped files included.
+
+    Unlike `ru_maxrss` it starts anew at exec, so the size of the parent never shows.
+    """
+    return _kib_field(Path(f"/proc/{pid}/status"), "VmHWM:")
+
+
+def proportional_bytes(pid: int) -> int:
+    """Resident memory now, pages shared between processes divided fairly (PSS)."""
+    return _kib_field(Path(f"/proc/{pid}/smaps_rollup"), "Pss:")
+
+
+def descendants(pid: int) -> Iterator[int]:
+    """The process and all it started that still hang below it."""
+    yield pid
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in _read(children).split():
+            yield from descendants(int(child))
+
+
+def _kib_field(path: Path, name: str) -> int:
+    for line in _read(path).splitlines():
+        if line.startswith(name):
+            return int(line.split()[1]) << 10
+    return 0
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
