@@ -11,7 +11,7 @@ echo "1. A $size x $size scene: PAN, MS a quarter of that, and the truth"
 bnnpan scene synth --size "$size" --bands 4 --ratio 4 --out "$out/scene" --overwrite
 
 echo "2. What fusing it within $memory will take"
-bnnpan plan --pan "$out/scene/pan.tif" --ms "$out/scene/ms.tif" --memory "$memory"
+bnnpan plan --pan "$out/scene/pan.tif" --ms "$out/scene/ms.tif" --memory "$memory" --threads 2
 
 echo "3. Fuse"
 bnnpan fuse --pan "$out/scene/pan.tif" --ms "$out/scene/ms.tif" --out "$out/product.tif" \

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from synthetic_data import write_manifest
 
 CONFIG = """
 [model]
@@ -49,26 +50,11 @@ def bnnpan(*arguments: object, cwd: Path) -> str:
 def material(request: pytest.FixtureRequest, tmp_path: Path) -> Material:
     if request.param == "synthetic":
         bnnpan("scene", "synth", "--size", 512, "--out", tmp_path / "scene", cwd=tmp_path)
-        manifest = tmp_path / "scene" / "manifest.json"
-        manifest.write_text(json.dumps({"items": [synthetic_item(split) for split in ("train", "val")]}))
-        folder = manifest.parent
-        return Material(manifest, folder / "pan.tif", folder / "ms.tif", "onnx,bits")
+        folder = tmp_path / "scene"
+        return Material(write_manifest(folder), folder / "pan.tif", folder / "ms.tif", "onnx,bits")
     shared: Path = request.getfixturevalue("shared_data")
     pan, ms = (shared / f"sn6_rotterdam_3_{kind}.tif" for kind in ("pan", "ms"))
     return Material(shared / "manifest.json", pan, ms, "onnx,tflite,bits")
-
-
-def synthetic_item(split: str) -> dict[str, object]:
-    return {
-        "name": f"synthetic_{split}",
-        "sensor": "synthetic",
-        "split": split,
-        "use": "training and evaluation",
-        "ratio": 4,
-        "bit_depth": 11,
-        "band_names": ["blue", "green", "red", "nir"],
-        "files": {"pan": "pan.tif", "ms": "ms.tif"},
-    }
 
 
 def test_train_export_verify_plan_fuse(material: Material, tmp_path: Path):

@@ -84,7 +84,7 @@ class TestPlanning:
 
     def test_too_small_a_budget_is_refused_with_the_smallest_that_works(self, scene: Scene, bundle: Bundle):
         smallest = self.planned(scene, bundle).smallest_budget_bytes
-        with pytest.raises(BudgetError, match=r"smallest that works is \d+(\.\d)?MiB"):
+        with pytest.raises(BudgetError, match=r"smallest that works is \d+(\.\d)?[MG]iB"):
             self.planned(scene, bundle, smallest // 2)
         assert self.planned(scene, bundle, smallest).tile in TILES[-2:]
 
