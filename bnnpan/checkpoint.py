@@ -14,7 +14,7 @@ from safetensors.torch import save
 
 from bnnpan.config import Experiment, parse_experiment
 from bnnpan.model import BNNPan
-from bnnpan_runtime.errors import ConfigError
+from bnnpan_runtime.errors import ConfigError, OutputError
 
 MODEL_NAME = "model.safetensors"
 RESUME_NAME = "resume.safetensors"
@@ -33,14 +33,22 @@ class Checkpoint:
 
 
 def write(path: Path, checkpoint: Checkpoint) -> None:
-    """Replace `path` in one step: a reader, or a crash, meets the old file or the new one."""
+    """Replace `path` in one step: a reader, or a crash, meets the old file or the new one.
+
+    Raises OutputError when there is no space or no right to write.
+    """
     tensors = {k: v.detach().contiguous() for k, v in checkpoint.tensors.items()}
+    content = save(tensors, metadata={"bnnpan": json.dumps(checkpoint.facts)})
     temporary = path.with_name(path.name + ".partial")
-    with temporary.open("wb") as file:
-        file.write(save(tensors, metadata={"bnnpan": json.dumps(checkpoint.facts)}))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OutputError(f"cannot write {path}: {error.strerror}; make it writable, then resume") from error
 
 
 def read(path: Path) -> Checkpoint:
@@ -65,13 +73,18 @@ def save_model(path: Path, model: BNNPan, experiment: Experiment, provenance: di
 
 
 def load_model(run_or_file: Path) -> tuple[BNNPan, Experiment, dict[str, Any]]:
-    """Network in evaluation mode, its experiment and its provenance, from a run folder or a model file."""
+    """Network in evaluation mode, its experiment and its provenance, from a run folder or a model file.
+
+    Raises ConfigError for a run that is not finished, and for a file that is damaged or of another kind.
+    """
     path = run_or_file / MODEL_NAME if run_or_file.is_dir() else run_or_file
     checkpoint = read(path)
-    experiment = parse_experiment(checkpoint.facts.get("experiment", {}), str(path))
+    if "provenance" not in checkpoint.facts:
+        raise ConfigError(f"{path}: of an unfinished run; finish it with `bnnpan train --resume`")
+    experiment = parse_experiment(checkpoint.facts["experiment"], str(path))
     model = BNNPan(experiment.model)
     try:
         model.load_state_dict(checkpoint.part("model"))
     except RuntimeError as error:
         raise ConfigError(f"{path}: tensors do not fit the network described in it: {error}") from error
-    return model.eval(), experiment, checkpoint.facts.get("provenance", {})
+    return model.eval(), experiment, checkpoint.facts["provenance"]

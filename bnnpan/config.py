@@ -6,11 +6,12 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from bnnpan.model.config import ModelConfig
 from bnnpan_runtime.errors import ConfigError
+
+_MAY_BE_ZERO = ("seed", "steps")
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class DataConfig:
     phase      where MS samples lie on the PAN grid: true centres, or the toolbox's half pixel further
     patch      side of a training patch in PAN pixels
     weights    share of patches by kind of pair (first part of a pair's name); kinds not named weigh 1
+
+    A PanCollection file has patches of its own size and no kinds: `patch` and `weights` mean nothing to it.
     """
 
     bands: tuple[str, ...] = ("blue", "green", "red", "nir")
@@ -81,7 +84,7 @@ def load_experiment(path: Path) -> Experiment:
             return parse_experiment(tomllib.load(file), str(path))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}; give an existing TOML file") from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
 
 
@@ -92,6 +95,8 @@ def parse_experiment(value: Mapping[str, Any], where: str) -> Experiment:
         raise ConfigError(
             f"{where}: model.bands is {experiment.model.bands}, data.bands names {len(experiment.data.bands)}"
         )
+    if experiment.data.patch % 2:
+        raise ConfigError(f"{where}: data.patch is {experiment.data.patch}, must be even")
     return experiment
 
 
@@ -105,6 +110,8 @@ def _build(kind: Any, value: Any, where: str) -> Any:
         if name not in known:
             raise ConfigError(f"{where}: unknown key {name!r}; known: {', '.join(sorted(known))}")
         arguments[name] = _convert(hints[name], item, f"{where}: {name}")
+        if type(arguments[name]) in (int, float) and not arguments[name] and name not in _MAY_BE_ZERO:
+            raise ConfigError(f"{where}: {name} must not be 0")
     try:
         return kind(**arguments)
     except TypeError as error:
@@ -119,14 +126,18 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         if value not in get_args(hint):
             raise ConfigError(f"{where}: {value!r} is not one of {', '.join(map(repr, get_args(hint)))}")
         return value
-    if origin in (Union, UnionType):
-        return None if value is None else _convert(get_args(hint)[0], value, where)
     if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise ConfigError(f"{where}: {value!r} is not a list")
         return tuple(_convert(get_args(hint)[0], item, where) for item in value)
     if origin is not None:  # a mapping of names to numbers
-        return {str(k): _convert(float, v, f"{where}.{k}") for k, v in dict(value).items()}
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{where}: {value!r} is not a table")
+        return {str(k): _convert(float, v, f"{where}.{k}") for k, v in value.items()}
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        value = float(value)
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
         raise ConfigError(f"{where}: {value!r} is not of type {hint.__name__}")
+    if hint in (int, float) and not value >= 0:
+        raise ConfigError(f"{where}: {value} must not be negative")
     return value

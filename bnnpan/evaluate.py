@@ -14,6 +14,7 @@ from bnnpan.data.pairs import Pair
 from bnnpan.metrics import reduced_resolution
 from bnnpan.model import BNNPan
 from bnnpan_runtime.contract import Calibration, Window
+from bnnpan_runtime.errors import SceneError
 
 Scores = dict[str, dict[str, dict[str, float]]]
 ENOUGH_VALID = 0.98
@@ -51,9 +52,16 @@ def relative_ergas(scores: Mapping[str, Any]) -> float:
 def fuse_pair(model: BNNPan, pair: Pair, true_prior: bool = False) -> NDArray[np.float32]:
     """Fused image `(bands, height, width)` float32 in DN, with affines frozen from calibration patches.
 
-    `true_prior` takes the prior from the ground truth, which only a network in stage I needs.
+    `true_prior` takes the prior from the ground truth, which only a network in stage I needs. Raises
+    `SceneError` for a pair smaller than a calibration patch.
     """
     calibration = Calibration()
+    height, width = pair.valid.shape
+    if min(height, width) < calibration.patch:
+        raise SceneError(
+            f"{pair.name}: {height} x {width} pixels, less than a calibration patch of {calibration.patch};"
+            " use a larger scene"
+        )
     pan = torch.from_numpy(_even(pair.pan) / np.float32(pair.dn_scale))[None]
     lms = torch.from_numpy(_even(pair.lms) / np.float32(pair.dn_scale))[None]
     cut = [
@@ -65,13 +73,15 @@ def fuse_pair(model: BNNPan, pair: Pair, true_prior: bool = False) -> NDArray[np
         truth = torch.from_numpy(_even(pair.gt) / np.float32(pair.dn_scale))[None]
         prior = model.true_prior(torch.cat([truth[c] for c in cut]), pooled=True)
     affines = model.calibrate(torch.cat([pan[c] for c in cut]), torch.cat([lms[c] for c in cut]), prior)
-    height, width = pair.valid.shape
     fused: NDArray[np.float32] = model.fuse(pan, lms, affines)[0, :, :height, :width].numpy()
     return fused * np.float32(pair.dn_scale)
 
 
 def calibration_patches(valid: NDArray[np.bool_], calibration: Calibration) -> list[Window]:
-    """The patches that the runtime takes from a scene of this size with this valid area `(height, width)`."""
+    """Patches chosen as the runtime chooses them: the first places of the sequence that are valid enough.
+
+    `valid` is `(height, width)`, both at least a patch; fewer good places are filled up with the best others.
+    """
     places = calibration.places(*valid.shape)
     candidates = list(islice(places, CANDIDATES_PER_PATCH * calibration.count))
 

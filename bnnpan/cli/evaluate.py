@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
 
-@click.command("evaluate")
+@click.command("evaluate", short_help="Score a trained network.")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Data manifest or its folder.")
 @click.option("--split", type=click.Choice(["val", "test"]), default="val", show_default=True)
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write all scores to this file.")
-def command(run: Path, data: Path, split: str, json_path: Path | None) -> None:
+def command(run: Path, data: Path, split: Literal["val", "test"], json_path: Path | None) -> None:
     """Score RUN (a run folder or its model.safetensors) by the reduced-resolution protocol.
 
     Every pair is calibrated once and then fused with frozen affines, as on board.
@@ -31,7 +31,7 @@ def command(run: Path, data: Path, split: str, json_path: Path | None) -> None:
 
     model, experiment, _ = load_model(run)
     config = experiment.data
-    pairs = load_pairs(manifest_path(data), split, config.bands, experiment.model.ratio, config.phase)  # type: ignore[arg-type]
+    pairs = load_pairs(manifest_path(data), split, config.bands, experiment.model.ratio, config.phase)
     if not pairs:
         raise ConfigError(f"{data}: no pair of split {split!r} has the bands {', '.join(config.bands)}")
     scores = evaluate(model, pairs)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 
-@click.command("train")
+@click.command("train", short_help="Train a network.")
 @click.option(
     "--config", "config_path", type=click.Path(path_type=Path), required=True, help="Experiment, TOML."
 )

@@ -7,7 +7,7 @@ Files hold up to twenty thousand patches, so they are read patch by patch.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnpan.data.patches import Batch, turned
-from bnnpan.data.sensors import Sensor, find_sensor
+from bnnpan.data.sensors import find_sensor
 from bnnpan.data.wald import mtf_filter
 from bnnpan_runtime.errors import ConfigError
 
@@ -44,23 +44,21 @@ class PhaseReport:
 class PanCollection:
     """One PanCollection file as a source of batches; sampling draws patches with replacement.
 
-    Sensor and bit depth come from the file name (`train_wv3.h5`, `valid_gf2.h5`) unless given. Batches are in
-    network units, DN / dn_scale. `flips` adds the eight flips and rotations. Raises `ConfigError` if the
+    Sensor and bit depth come from the file name (`train_wv3.h5`, `valid_gf2.h5`). Batches are in network
+    units, DN / (2**bit_depth - 1). `flips` adds the eight flips and rotations. Raises `ConfigError` if the
     file cannot be opened, lacks a key, or its arrays do not fit together.
     """
 
     def __init__(
         self,
         path: str | Path,
-        sensor: Sensor | str | None = None,
-        bit_depth: int | None = None,
         seed: int = 0,
         flips: bool = True,
     ) -> None:
         self.path = Path(path)
         tag = next((tag for tag in _SENSOR_TAGS if tag in self.path.stem.lower()), "")
-        self.sensor = find_sensor(sensor or tag)
-        self.dn_scale = float(2 ** (bit_depth or _BIT_DEPTH.get(tag, 11)) - 1)
+        self.sensor = find_sensor(tag)
+        self.bit_depth = _BIT_DEPTH.get(tag, 11)
         self._flips = flips
         self._random = np.random.default_rng(seed)
         try:
@@ -109,13 +107,6 @@ class PanCollection:
         pan, lms, gt = (np.stack(parts) for parts in zip(*patches, strict=True))
         return pan, lms, gt
 
-    def batches(self, batch: int) -> Iterator[Batch]:
-        """All patches once, in file order, without flips (validation); the last batch may be smaller."""
-        for start in range(0, len(self), batch):
-            patches = [self._read(index) for index in range(start, min(start + batch, len(self)))]
-            pan, lms, gt = (np.stack(parts) for parts in zip(*patches, strict=True))
-            yield pan, lms, gt
-
     def state(self) -> dict[str, Any]:
         """The random state as a JSON-able value; after `set_state` the same batches follow."""
         return dict(self._random.bit_generator.state)
@@ -146,7 +137,7 @@ class PanCollection:
         return report
 
     def _read(self, index: int) -> list[NDArray[np.float32]]:
-        scale = np.float32(self.dn_scale)
+        scale = np.float32(2**self.bit_depth - 1)
         return [np.asarray(self._file[key][index], np.float32) / scale for key in ("pan", "lms", "gt")]
 
     def _phase(self, index: int) -> tuple[int, int]:

@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 from bnnpan.data.pairs import Pair
 from bnnpan_runtime.errors import ConfigError
 
-__all__ = ["DEFAULT_WEIGHTS", "VARIANT_GAINS", "Augmentation", "Batch", "PatchSampler", "turned"]
+__all__ = ["VARIANT_GAINS", "Augmentation", "Batch", "PatchSampler", "turned"]
 
 log = logging.getLogger(__name__)
 
 Batch = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 """PAN `(n, 1, p, p)`, LMS and ground truth `(n, bands, p, p)`, in network units (DN / dn_scale)."""
 
-DEFAULT_WEIGHTS = {"l7": 0.5, "sn6": 0.2, "naip": 0.15, "s2": 0.15}
 VARIANT_GAINS = (0.22, 0.30, 0.38)
 """MTF gains for `load_pairs(variant_gains=...)`: they span the published MS gains of the usual sensors."""
 
@@ -61,7 +60,7 @@ class PatchSampler:
     def __init__(
         self,
         pairs: Sequence[Pair],
-        weights: Mapping[str, float] = DEFAULT_WEIGHTS,
+        weights: Mapping[str, float] | None = None,
         patch: int = 64,
         seed: int = 0,
         augmentation: Augmentation = Augmentation(),
@@ -79,7 +78,7 @@ class PatchSampler:
                 log.warning("%s has no valid %d x %d patch and is left out", pair.name, patch, patch)
         kinds = sorted({pair.kind for pair in usable})
         self._kinds = [[pair for pair in usable if pair.kind == kind] for kind in kinds]
-        shares = np.array([weights.get(kind, 1.0) for kind in kinds], float)
+        shares = np.array([(weights or {}).get(kind, 1.0) for kind in kinds], float)
         if not shares.sum() > 0:
             raise ConfigError(f"no weighted pair has a valid {patch} x {patch} patch: give larger scenes")
         self._thresholds = np.cumsum(shares / shares.sum())

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from bnnpan.config import Experiment
 from bnnpan.data.pairs import Pair, load_pairs
 from bnnpan.data.pancollection import PanCollection
-from bnnpan.data.patches import DEFAULT_WEIGHTS, VARIANT_GAINS, Batch, PatchSampler
+from bnnpan.data.patches import VARIANT_GAINS, Batch, PatchSampler
 from bnnpan_runtime.errors import ConfigError
 
 MANIFEST_NAME = "manifest.json"
@@ -49,7 +49,7 @@ def open_data(data: Path, experiment: Experiment) -> OpenedData:
     pairs = load_pairs(manifest, "train", config.bands, ratio, config.phase, variant_gains=VARIANT_GAINS)
     if not pairs:
         raise ConfigError(f"{manifest}: no training pair has the bands {', '.join(config.bands)}")
-    sampler = PatchSampler(pairs, config.weights or DEFAULT_WEIGHTS, config.patch, experiment.training.seed)
+    sampler = PatchSampler(pairs, config.weights, config.patch, experiment.training.seed)
     validation = load_pairs(manifest, "val", config.bands, ratio, config.phase)
     return OpenedData(sampler, validation, [pair.name for pair in pairs])
 
@@ -63,14 +63,19 @@ def manifest_path(data: Path) -> Path:
 
 
 def _pancollection(path: Path, experiment: Experiment) -> PanCollection:
-    source = PanCollection(path, bit_depth=experiment.data.bit_depth, seed=experiment.training.seed)
-    model = experiment.model
+    source = PanCollection(path, seed=experiment.training.seed)
+    model, data = experiment.model, experiment.data
     if (source.bands, source.ratio) != (model.bands, model.ratio):
         raise ConfigError(
             f"{path} has {source.bands} bands at ratio {source.ratio}, the configuration has"
             f" model.bands = {model.bands} and model.ratio = {model.ratio}"
         )
-    if experiment.data.phase != "toolbox":
+    if source.bit_depth != data.bit_depth:
+        raise ConfigError(
+            f"{path} has {source.bit_depth} bits by its name, data.bit_depth is {data.bit_depth};"
+            " make them equal"
+        )
+    if data.phase != "toolbox":
         raise ConfigError(f'{path}: PanCollection files need data.phase = "toolbox" in the configuration')
     source.check_phase()
     return source

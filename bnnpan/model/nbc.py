@@ -60,8 +60,10 @@ class SubBandNBC(nn.Module):
             self._follow(shifted)
         bits = SignActivation.apply(shifted, _spread(self.window)).reshape(n, bands * channels, h, w)
         weight = SignWeight.apply(self.weight).reshape(bands * channels, channels, 3, 3)
-        # Sums of up to 512 signs of even count are exact in bfloat16, and its convolution is the fastest one.
-        dtype = torch.bfloat16 if x.dtype == torch.float32 and 9 * channels <= 512 else x.dtype
+        # bfloat16 has the fastest convolution and holds whole numbers up to 256, even ones up to 512. The sum
+        # of 9C signs is even if C is, at the zero-padded border too.
+        exact = 9 * channels <= (256 if channels % 2 else 512)
+        dtype = torch.bfloat16 if x.dtype == torch.float32 and exact else x.dtype
         sums = F.conv2d(bits.to(dtype), weight.to(dtype), padding=1, groups=bands).to(x.dtype)
         return sums.reshape(x.shape) * _spread(self.filter_scale())
 

@@ -25,10 +25,10 @@ class PIBF(nn.Module):
         self.ldpc = nn.Linear(latent, 2 * channels)
         self.cdc = nn.Linear(3 * channels, channels)
 
-    def forward(self, x: torch.Tensor, prior: torch.Tensor, pooled: bool = False) -> torch.Tensor:
-        """`(n, channels, height, width)` and a prior `(n or 1, latent)` to the block's output."""
+    def forward(self, x: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
+        """`(n, channels, height, width)` and a prior `(n or 1, latent)` to the block's output, same shape."""
         y = self.bwtc(x)
-        return apply_affine(y, *self.affine(y, prior, pooled))
+        return apply_affine(y, *self.affine(y, prior, pooled=False))
 
     def bwtc(self, x: torch.Tensor) -> torch.Tensor:
         """Binary wavelet transform convolution, Eq. 2 to 7; same shape as `x`."""

@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,16 @@ from bnnpan.checkpoint import MODEL_NAME, RESUME_NAME, Checkpoint
 from bnnpan.config import Experiment
 from bnnpan.data.source import PatchSource
 from bnnpan.model import BNNPan
-from bnnpan.training.stages import Stage, stages, trainable
-from bnnpan_runtime.errors import ConfigError
+from bnnpan.training.stages import stages, trainable
+from bnnpan_runtime.errors import ConfigError, OutputError
 
 WARM_UP_STEPS = 50
 FINAL_RATE_SHARE = 0.02
 REPORT_EVERY = 50
+METRICS_NAME = "metrics.jsonl"
 
 Validate = Callable[[BNNPan, bool], dict[str, float]]
+Report = Callable[[dict[str, Any]], None]
 
 
 @dataclass
@@ -46,7 +48,7 @@ def train(
     provenance: dict[str, Any],
     validate: Validate | None = None,
     resume: bool = False,
-    report: Callable[[dict[str, Any]], None] = lambda line: None,
+    report: Report = lambda line: None,
     stop_after: int | None = None,
 ) -> BNNPan:
     """Train all three stages into the folder `run`; returns the network.
@@ -56,71 +58,151 @@ def train(
     stopped (same machine, same thread count). `stop_after` ends the call after that many steps, resumable.
     `validate` is told whether to use the true prior: in stage I nothing predicts it yet.
 
-    Raises ConfigError when `run` holds a run and `resume` is not set, or one of another experiment.
+    Raises ConfigError when `run` holds a run and `resume` is not set, or one of another experiment, or when
+    the loss is not finite, and OutputError when `run` cannot be written.
     """
-    training = experiment.training
-    torch.set_num_threads(training.threads)
-    torch.manual_seed(training.seed)
-    run.mkdir(parents=True, exist_ok=True)
-    model = BNNPan(experiment.model)
-    plan = stages(model, training)
-    progress = Progress()
-    optimizer: torch.optim.Optimizer | None = None
     saved = _saved(run, experiment, resume)
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make {run}: {error.strerror}; choose a writable folder") from error
+    torch.set_num_threads(experiment.training.threads)
+    torch.manual_seed(experiment.training.seed)
+    trainer = _Trainer(experiment, source, run, validate, report)
     if saved is not None:
-        progress = Progress(**saved.facts["progress"])
-        model.load_state_dict(saved.part("model"))
-        source.set_state(saved.facts["source"])
-        _drop_later_lines(run / "metrics.jsonl", progress)
-    remaining = stop_after if stop_after is not None else -1
-    for index in range(progress.stage, len(plan)):
-        stage = plan[index]
-        optimizer = torch.optim.Adam(trainable(stage, model), stage.config.learning_rate, betas=(0.9, 0.99))
-        if saved is not None:
-            _restore(optimizer, saved)
-            saved = None
-        while progress.step < stage.config.steps and remaining != 0:
-            _one_step(stage, model, optimizer, source, progress, training.clip_norm)
-            remaining -= 1
-            last = progress.step == stage.config.steps
-            if progress.step % REPORT_EVERY == 0 or last:
-                _report(run, stage, progress, model, training.validate_every, validate, report)
-            if progress.step % training.checkpoint_every == 0 or remaining == 0:
-                _save(run, experiment, model, optimizer, source, progress)
-        if remaining == 0 and progress.step < stage.config.steps:
-            return model
-        progress.stage, progress.step, progress.smooth_loss = index + 1, 0, math.nan
-    checkpoint.save_model(run / MODEL_NAME, model.eval(), experiment, provenance | progress.record)
-    (run / RESUME_NAME).unlink(missing_ok=True)
-    return model
+        trainer.restore(saved)
+    trainer.drop_later_lines()
+    if trainer.advance(math.inf if stop_after is None else stop_after):
+        model = trainer.model.eval()
+        checkpoint.save_model(run / MODEL_NAME, model, experiment, provenance | trainer.progress.record)
+        (run / RESUME_NAME).unlink(missing_ok=True)
+    return trainer.model
 
 
-def _one_step(
-    stage: Stage,
-    model: BNNPan,
-    optimizer: torch.optim.Optimizer,
-    source: PatchSource,
-    progress: Progress,
-    clip_norm: float,
-) -> None:
-    started = time.monotonic()
-    model.train()
-    for group in optimizer.param_groups:
-        group["lr"] = stage.config.learning_rate * rate_share(progress.step, stage.config.steps)
-    loss = stage.loss(*(torch.from_numpy(part) for part in source.sample(stage.config.batch)))
-    optimizer.zero_grad()
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(stage.parameters, clip_norm)
-    optimizer.step()
-    value = loss.item()
-    if not math.isfinite(value):
-        raise ConfigError(
-            f"stage {stage.name}, step {progress.step}: the loss is {value}; lower its learning_rate"
-        )
-    first = math.isnan(progress.smooth_loss)
-    progress.smooth_loss = value if first else 0.98 * progress.smooth_loss + 0.02 * value
-    progress.step += 1
-    progress.seconds += time.monotonic() - started
+class _Trainer:
+    """The network of one run, and all that changes while it trains."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        source: PatchSource,
+        run: Path,
+        validate: Validate | None,
+        report: Report,
+    ) -> None:
+        self.experiment, self.source, self.run = experiment, source, run
+        self.validate, self.report = validate, report
+        self.model = BNNPan(experiment.model)
+        self.stages = stages(self.model, experiment.training)
+        self._begin(Progress())
+
+    def _begin(self, progress: Progress) -> None:
+        """Stand at the beginning of a stage, or anywhere in it before `restore` loads the optimizer."""
+        self.progress, self.stage = progress, self.stages[progress.stage]
+        parameters = trainable(self.stage, self.model)
+        self.optimizer = torch.optim.Adam(parameters, self.stage.config.learning_rate, betas=(0.9, 0.99))
+
+    def restore(self, saved: Checkpoint) -> None:
+        """Stand where the checkpoint was taken."""
+        self._begin(Progress(**saved.facts["progress"]))
+        self.model.load_state_dict(saved.part("model"))
+        self.source.set_state(saved.facts["source"])
+        torch.set_rng_state(saved.tensors["random"])
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for name, value in saved.part("optimizer").items():
+            index, slot = name.split(".")
+            state.setdefault(int(index), {})[slot] = value
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+    def advance(self, most_steps: float) -> bool:
+        """Take `most_steps` steps, or fewer if that is the end of the last stage; true at that end."""
+        training, taken = self.experiment.training, 0
+        while True:
+            while self.progress.step < self.stage.config.steps:
+                if taken == most_steps:
+                    return False
+                self._step()
+                taken += 1
+                if self.progress.step % REPORT_EVERY == 0 or self._at_end_of_stage():
+                    self._report()
+                if self.progress.step % training.checkpoint_every == 0 or taken == most_steps:
+                    self._save()
+            if self.stage is self.stages[-1]:
+                return True
+            self._begin(replace(self.progress, stage=self.progress.stage + 1, step=0, smooth_loss=math.nan))
+
+    def _step(self) -> None:
+        started = time.monotonic()
+        progress, stage = self.progress, self.stage
+        self.model.train()
+        for group in self.optimizer.param_groups:
+            group["lr"] = stage.config.learning_rate * rate_share(progress.step, stage.config.steps)
+        loss = stage.loss(*(torch.from_numpy(part) for part in self.source.sample(stage.config.batch)))
+        self.optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(stage.parameters, self.experiment.training.clip_norm)
+        self.optimizer.step()
+        value = loss.item()
+        if not math.isfinite(value):
+            raise ConfigError(
+                f"stage {stage.name}, step {progress.step}: the loss is {value}; lower its learning_rate"
+            )
+        first = math.isnan(progress.smooth_loss)
+        progress.smooth_loss = value if first else 0.98 * progress.smooth_loss + 0.02 * value
+        progress.step += 1
+        progress.seconds += time.monotonic() - started
+
+    def _at_end_of_stage(self) -> bool:
+        return self.progress.step == self.stage.config.steps
+
+    def _report(self) -> None:
+        progress, stage = self.progress, self.stage
+        line: dict[str, Any] = {
+            "stage": stage.name,
+            "step": progress.step,
+            "steps": stage.config.steps,
+            "loss": progress.smooth_loss,
+            "seconds": round(progress.seconds, 1),
+        }
+        due = self._at_end_of_stage() or progress.step % self.experiment.training.validate_every == 0
+        # Stage II leaves the backbone alone.
+        if self.validate is not None and stage.name != "II" and due:
+            line["validation"] = self.validate(self.model.eval(), stage.name == "I")
+            progress.record["validation"] = line["validation"]
+        with (self.run / METRICS_NAME).open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        self.report(line)
+
+    def _save(self) -> None:
+        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        for index, slots in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{name}": value for name, value in slots.items()}
+        tensors["random"] = torch.get_rng_state()
+        facts = {
+            "experiment": self.experiment.to_json(),
+            "progress": vars(self.progress),
+            "source": self.source.state(),
+        }
+        checkpoint.write(self.run / RESUME_NAME, Checkpoint(tensors, facts))
+
+    def drop_later_lines(self) -> None:
+        """Forget metrics written after the point where this run stands: it writes them again."""
+        path = self.run / METRICS_NAME
+        if not path.exists():
+            return
+        names = [stage.name for stage in self.stages]
+        kept = []
+        for text in path.read_text().splitlines():
+            try:
+                line = json.loads(text)
+            except json.JSONDecodeError:  # the last line of a killed run may be cut off
+                continue
+            if (names.index(line["stage"]), line["step"]) <= (self.progress.stage, self.progress.step):
+                kept.append(text + "\n")
+        whole = path.with_name(path.name + ".partial")
+        whole.write_text("".join(kept))
+        whole.replace(path)
 
 
 def rate_share(step: int, steps: int) -> float:
@@ -128,33 +210,6 @@ def rate_share(step: int, steps: int) -> float:
     warm = min(1.0, (step + 1) / WARM_UP_STEPS)
     cosine = 0.5 * (1 + math.cos(math.pi * step / steps))
     return warm * (FINAL_RATE_SHARE + (1 - FINAL_RATE_SHARE) * cosine)
-
-
-def _report(
-    run: Path,
-    stage: Stage,
-    progress: Progress,
-    model: BNNPan,
-    validate_every: int,
-    validate: Validate | None,
-    report: Callable[[dict[str, Any]], None],
-) -> None:
-    last = progress.step == stage.config.steps
-    line: dict[str, Any] = {
-        "stage": stage.name,
-        "step": progress.step,
-        "steps": stage.config.steps,
-        "loss": progress.smooth_loss,
-        "seconds": round(progress.seconds, 1),
-    }
-    # Stage II leaves the backbone alone.
-    if validate is not None and stage.name != "II" and (last or progress.step % validate_every == 0):
-        model.eval()
-        line["validation"] = validate(model, stage.name == "I")
-        progress.record["validation"] = line["validation"]
-    with (run / "metrics.jsonl").open("a") as file:
-        file.write(json.dumps(line) + "\n")
-    report(line)
 
 
 def _saved(run: Path, experiment: Experiment, resume: bool) -> Checkpoint | None:
@@ -171,44 +226,3 @@ def _saved(run: Path, experiment: Experiment, resume: bool) -> Checkpoint | None
             f"{path}: belongs to another configuration; resume with the one it was started with"
         )
     return saved
-
-
-def _save(
-    run: Path,
-    experiment: Experiment,
-    model: BNNPan,
-    optimizer: torch.optim.Optimizer,
-    source: PatchSource,
-    progress: Progress,
-) -> None:
-    tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
-    for index, slots in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": value for name, value in slots.items()}
-    tensors["random"] = torch.get_rng_state()
-    facts = {"experiment": experiment.to_json(), "progress": vars(progress), "source": source.state()}
-    checkpoint.write(run / RESUME_NAME, Checkpoint(tensors, facts))
-
-
-def _restore(optimizer: torch.optim.Optimizer, saved: Checkpoint) -> None:
-    torch.set_rng_state(saved.tensors["random"])
-    state: dict[int, dict[str, torch.Tensor]] = {}
-    for name, value in saved.part("optimizer").items():
-        index, slot = name.split(".")
-        state.setdefault(int(index), {})[slot] = value
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-
-
-def _drop_later_lines(path: Path, progress: Progress) -> None:
-    """Forget metrics written after the checkpoint: the resumed run writes them again."""
-    if not path.exists():
-        return
-    names = ("I", "II", "III")
-    kept = []
-    for text in path.read_text().splitlines():
-        try:
-            line = json.loads(text)
-        except json.JSONDecodeError:
-            continue
-        if (names.index(line["stage"]), line["step"]) <= (progress.stage, progress.step):
-            kept.append(text + "\n")
-    path.write_text("".join(kept))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from bnnpan_runtime.contract import Manifest
 
 
-@click.command("export")
+@click.command("export", short_help="Make a bundle from a trained network.")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Bundle to write, NAME.bnnpan.")
 @click.option("--formats", help="Any of onnx,tflite,bits; default: all that can be made here.")
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option(
     "--parity-data",
     type=click.Path(path_type=Path),
-    help="Data manifest; parity is measured on its validation pairs instead of a synthetic tile.",
+    help="Data manifest; parity is measured on its validation pairs instead of synthetic tiles.",
 )
 @click.option("--id", "bundle_id", help="Name of the bundle; default: band initials and ratio, like bgrn-x4.")
 @click.option("--sensor", help="Sensor the network is for; default: the one of the experiment.")
@@ -93,14 +93,15 @@ def summary(manifest: Manifest) -> str:
 
 
 def _parse_formats(text: str | None) -> list[str] | None:
-    known = ("onnx", "tflite", "bits")
     if text is None:
         return None
+    from bnnpan_export.assemble import FORMATS
+
     formats = [name.strip() for name in text.split(",")]
     for name in formats:
-        if name not in known:
+        if name not in FORMATS:
             raise click.BadParameter(
-                f"{name!r} is not a format: choose from {', '.join(known)}", param_hint="--formats"
+                f"{name!r} is not a format: choose from {', '.join(FORMATS)}", param_hint="--formats"
             )
     return formats
 

@@ -42,8 +42,7 @@ def freeze(model: BNNPan) -> FrozenNetwork:
     shape = _network_shape(model)
     state = {name: value.detach().cpu().numpy() for name, value in model.state_dict().items()}
     tensors = {
-        **_convolution(state, "head", "head"),
-        **_convolution(state, "tail", "tail"),
+        **{name: state[name] for name in ("head.weight", "head.bias", "tail.weight", "tail.bias")},
         **_trunk(model),
         **_stacked(state, shape.blocks, "ldpc"),
         **_stacked(state, shape.blocks, "cdc"),
@@ -100,10 +99,6 @@ def _network_shape(model: BNNPan) -> NetworkShape:
         outer_skip=config.outer_skip,
         pooled_encoder=config.pooled_encoder,
     )
-
-
-def _convolution(state: Mapping[str, Array], name: str, source: str) -> dict[str, Array]:
-    return {f"{name}.{kind}": state[f"{source}.{kind}"] for kind in ("weight", "bias")}
 
 
 def _stacked(state: Mapping[str, Array], blocks: int, layer: str) -> dict[str, Array]:

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from bnnpan_export.assemble import export_bundle
+from bnnpan_export.fold import folded_fuse
 from bnnpan_export.freeze import FrozenNetwork, freeze
 from bnnpan_export.parity import Distance, check_parity, measure_parity
 from bnnpan_export.scenes import real_scenes, synthetic_scene
@@ -59,6 +61,21 @@ def test_export_of_a_network_that_does_not_freeze_faithfully_fails(monkeypatch: 
 def test_bounds_are_on_the_median_the_share_of_pixels_and_the_rms(distance: Distance, figure: str) -> None:
     with pytest.raises(VerificationError, match=f"onnx.*{figure}"):
         check_parity({"onnx": distance}, DN_SCALE)
+
+
+@pytest.mark.parametrize("line", [np.s_[:, -1, :], np.s_[:, :, 0]], ids=["last row", "first column"])
+def test_an_error_of_a_single_line_is_found(line: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(*inputs: Any) -> torch.Tensor:
+        product = folded_fuse(*inputs)
+        product[0][line] += 0.5 / DN_SCALE
+        return product
+
+    model = random_network(SMALL)
+    scene = synthetic_scene(4, 4, 11).scene("synthetic", "centred", DN_SCALE)
+    monkeypatch.setattr("bnnpan_export.parity.folded_fuse", wrong)
+    distances = measure_parity(model, freeze(model), [], [scene], CALIBRATION, DN_SCALE)
+    with pytest.raises(VerificationError, match="row or column"):
+        check_parity(distances, DN_SCALE)
 
 
 def test_rare_flips_of_a_sign_are_allowed() -> None:

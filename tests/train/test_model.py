@@ -109,15 +109,17 @@ def test_nbc_equals_the_equations():
         np.testing.assert_allclose(ours[band], nbc_by_hand(x[0, band].numpy(), nbc, band), atol=1e-12)
 
 
-@pytest.mark.parametrize("channels", [16, 32, 56])
-def test_bfloat16_sums_of_signs_are_exact(channels: int):
+@pytest.mark.parametrize("channels", [16, 27, 29, 32, 56, 57])
+def test_sums_of_signs_are_exact_up_to_the_largest(channels: int):
     nbc = SubBandNBC(channels, norm_lambda=4.0).eval()
+    with torch.no_grad():
+        nbc.weight[:, 0] = 0.01  # the sum of 9C equal signs
     x = torch.randn(1, 4, channels, 6, 6)
+    x[..., :3] = 1.0
     single = nbc.binary_convolution(x)
-    double = nbc.double().binary_convolution(x.double())
-    integers = single / nbc.filter_scale().float()[None, :, :, None, None]
-    torch.testing.assert_close(single, double.float())
-    assert torch.equal(integers.round().remainder(2), torch.zeros_like(integers))
+    sums = single / nbc.filter_scale()[None, :, :, None, None]
+    assert round(float(sums.detach().max())) == 9 * channels
+    torch.testing.assert_close(single, nbc.double().binary_convolution(x.double()).float())
 
 
 @pytest.mark.parametrize("outer_skip", [False, True])

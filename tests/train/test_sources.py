@@ -57,6 +57,11 @@ def test_pancollection_file_of_another_layout_is_refused(h5: Path):
         open_data(h5, replace(TINY, model=replace(TINY.model, ratio=2)))
 
 
+def test_pancollection_file_of_another_bit_depth_is_refused(h5: Path):
+    with pytest.raises(ConfigError, match=r"11 bits by its name, data\.bit_depth is 10"):
+        open_data(h5, replace(TINY, data=DataConfig(phase="toolbox", bit_depth=10)))
+
+
 def test_pancollection_file_needs_the_toolbox_phase(h5: Path):
     with pytest.raises(ConfigError, match="toolbox"):
         open_data(h5, replace(TINY, data=DataConfig(phase="centred")))

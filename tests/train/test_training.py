@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,13 @@ import numpy as np
 import pytest
 import torch
 
+from bnnpan import checkpoint
 from bnnpan.checkpoint import MODEL_NAME, RESUME_NAME, load_model
 from bnnpan.config import Experiment, StageConfig, TrainingConfig, load_experiment, parse_experiment
 from bnnpan.model import ModelConfig
 from bnnpan.training import train
 from bnnpan.training.loop import rate_share
-from bnnpan_runtime.errors import ConfigError
+from bnnpan_runtime.errors import ConfigError, OutputError
 
 TINY = Experiment(
     model=ModelConfig(channels=4, blocks=1, latent=4),
@@ -77,6 +79,36 @@ def test_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path: Path, sto
     assert losses(tmp_path / "whole") == losses(tmp_path / "parts")
 
 
+class InterruptedPatches(NoisePatches):
+    """Ctrl-C while a batch is drawn."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self.at = at
+
+    def sample(self, batch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        if self.position == self.at:
+            raise KeyboardInterrupt
+        return super().sample(batch)
+
+
+@pytest.mark.parametrize(
+    ("at", "checkpoint_every"), [(14, 100), (14, 5), (22, 5)], ids=["no checkpoint", "stage II", "stage III"]
+)
+def test_run_interrupted_between_checkpoints_ends_as_if_it_had_not_been(
+    tmp_path: Path, at: int, checkpoint_every: int
+):
+    experiment = replace(TINY, training=replace(TINY.training, checkpoint_every=checkpoint_every))
+    train(experiment, NoisePatches(), tmp_path / "whole", provenance={})
+    with pytest.raises(KeyboardInterrupt):
+        train(experiment, InterruptedPatches(at), tmp_path / "parts", provenance={})
+    assert losses(tmp_path / "parts")
+    train(experiment, NoisePatches(), tmp_path / "parts", provenance={}, resume=True)
+    whole, parts = tensors(tmp_path / "whole"), tensors(tmp_path / "parts")
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    assert losses(tmp_path / "whole") == losses(tmp_path / "parts")
+
+
 def test_each_stage_moves_only_its_own_parameters(tmp_path: Path):
     def after(steps: int) -> dict[str, torch.Tensor]:
         run = tmp_path / str(steps)
@@ -115,10 +147,14 @@ def test_checkpoint_survives_kill_at_any_moment(tmp_path: Path):
 
 
 def _step(run: Path) -> int:
-    from bnnpan import checkpoint
-
     path = run / RESUME_NAME
     return checkpoint.read(path).facts["progress"]["step"] if path.exists() else 0
+
+
+def test_unfinished_run_is_not_taken_for_a_model(tmp_path: Path):
+    train(TINY, NoisePatches(), tmp_path / "run", provenance={}, stop_after=3)
+    with pytest.raises(ConfigError, match="unfinished run"):
+        load_model(tmp_path / "run" / RESUME_NAME)
 
 
 def test_unfinished_run_is_not_overwritten_without_resume(tmp_path: Path):
@@ -135,13 +171,22 @@ def test_resume_refuses_another_configuration(tmp_path: Path):
 
 
 def test_same_seed_same_weights_other_seed_other_weights(tmp_path: Path):
-    from dataclasses import replace
-
     other = replace(TINY, training=replace(TINY.training, seed=1))
     for name, experiment in (("a", TINY), ("b", TINY), ("c", other)):
         train(experiment, NoisePatches(), tmp_path / name, provenance={})
     a, b, c = (tensors(tmp_path / name)["head.weight"] for name in "abc")
     assert torch.equal(a, b) and not torch.equal(a, c)
+
+
+def test_run_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot make"):
+        train(TINY, NoisePatches(), tmp_path / "file" / "run", provenance={})
+
+
+def test_checkpoint_that_cannot_be_written_is_one_clear_line(tmp_path: Path):
+    with pytest.raises(OutputError, match=r"cannot write .*gone"):
+        checkpoint.write(tmp_path / "gone" / RESUME_NAME, checkpoint.Checkpoint({}, {}))
 
 
 def test_damaged_checkpoint_is_one_clear_line(tmp_path: Path):
@@ -167,6 +212,13 @@ def test_rate_warms_up_and_ends_at_two_percent():
         ("[model]\nbands = 3", "data.bands names 4"),
         ("[training.stage_one]\nbatch = 3", "steps"),
         ("model = 3", "expected a table"),
+        ("[data]\nbands = 'bgrn'", "'bgrn' is not a list"),
+        ("[data]\nweights = 3", "3 is not a table"),
+        ("[data]\nweights = { l7 = -1 }", "weights.l7: -1.0 must not be negative"),
+        ("[data]\npatch = 63", "data.patch is 63, must be even"),
+        ("[training]\ncheckpoint_every = 0", "checkpoint_every must not be 0"),
+        ("[training]\nclip_norm = 0", "clip_norm must not be 0"),
+        ("[model]\nchannels = -8", "channels: -8 must not be negative"),
         ("[model", "not valid TOML"),
     ],
 )
@@ -176,6 +228,14 @@ def test_wrong_configuration_names_file_and_key(tmp_path: Path, text: str, messa
     with pytest.raises(ConfigError, match=message) as caught:
         load_experiment(path)
     assert str(path) in str(caught.value)
+
+
+def test_a_stage_may_be_left_out(tmp_path: Path):
+    none = StageConfig(0)
+    experiment = replace(TINY, training=replace(TINY.training, stage_two=none, stage_three=none))
+    assert parse_experiment(experiment.to_json(), "json") == experiment
+    train(experiment, NoisePatches(), tmp_path / "run", provenance={})
+    assert {stage for stage, _, _ in losses(tmp_path / "run")} == {"I"}
 
 
 def test_experiment_survives_json():

@@ -32,7 +32,7 @@ def write_collection(path: Path, tag: str, patches: int = 12, shifted: int = 0) 
 def test_batches_are_file_patches_in_network_units(tmp_path: Path) -> None:
     path = write_collection(tmp_path / "train_gf2.h5", "gf2")
     with PanCollection(path, flips=False) as collection, h5py.File(path) as file:
-        assert (len(collection), collection.bands, collection.ratio, collection.dn_scale) == (12, 4, 4, 1023)
+        assert (len(collection), collection.bands, collection.ratio) == (12, 4, 4)
         pan, lms, gt = collection.sample(5)
         assert (pan.shape, lms.shape, gt.shape) == ((5, 1, 64, 64), (5, 4, 64, 64), (5, 4, 64, 64))
         assert pan.dtype == lms.dtype == gt.dtype == np.float32
@@ -40,21 +40,13 @@ def test_batches_are_file_patches_in_network_units(tmp_path: Path) -> None:
         assert all(np.isclose(stored, patch, rtol=1e-5).all(axis=(1, 2, 3)).any() for patch in gt)
 
 
-def test_name_decides_sensor_and_scale_unless_given(tmp_path: Path) -> None:
-    path = write_collection(tmp_path / "valid_qb.h5", "qb")
-    with PanCollection(path) as collection:
-        assert (collection.sensor.name, collection.dn_scale) == ("QuickBird", 2047)
-    with PanCollection(path, sensor="wv2", bit_depth=10) as collection:
-        assert (collection.sensor.name, collection.dn_scale) == ("WorldView-2", 1023)
-
-
-def test_validation_sees_every_patch_once_in_order(tmp_path: Path) -> None:
-    path = write_collection(tmp_path / "valid_qb.h5", "qb")
-    with PanCollection(path) as collection, h5py.File(path) as file:
-        batches = list(collection.batches(5))
-        assert [len(batch[0]) for batch in batches] == [5, 5, 2]
-        found = np.concatenate([gt for _, _, gt in batches])
-        np.testing.assert_allclose(found, file["gt"][:] / 2047, rtol=1e-6)
+@pytest.mark.parametrize(
+    ("name", "sensor", "bit_depth"),
+    [("valid_qb", "QuickBird", 11), ("train_wv2", "WorldView-2", 11), ("train_gf2", "none", 10)],
+)
+def test_name_decides_sensor_and_bit_depth(tmp_path: Path, name: str, sensor: str, bit_depth: int) -> None:
+    with PanCollection(write_collection(tmp_path / f"{name}.h5", "gf2")) as collection:
+        assert (collection.sensor.name, collection.bit_depth) == (sensor, bit_depth)
 
 
 def test_flips_turn_pan_lms_and_ground_truth_alike(tmp_path: Path) -> None:
