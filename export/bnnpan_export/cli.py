@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Data manifest; parity is measured on its validation pairs instead of synthetic tiles.",
 )
-@click.option("--id", "bundle_id", help="Name of the bundle; default: band initials and ratio, like bgrn-x4.")
+@click.option("--id", "bundle_id", help="Name of the network in the bundle; default: that of the file.")
 @click.option("--sensor", help="Sensor the network is for; default: the one of the experiment.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing bundle.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     run: Path,
@@ -33,6 +34,7 @@ def command(
     parity_data: Path | None,
     bundle_id: str | None,
     sensor: str | None,
+    overwrite: bool,
     as_json: bool,
 ) -> None:
     """Freeze the network of RUN (a run folder or its model.safetensors) into one bundle for boards.
@@ -41,9 +43,10 @@ def command(
 
     \b
     Example:
-      bnnpan export runs/first --out bgrn-x4.bnnpan --parity-data DATA/manifest.json
+      bnnpan export runs/first --out first.bnnpan --parity-data DATA/manifest.json
     """
     wanted = _parse_formats(formats)
+    _check_output(out, overwrite)
     from bnnpan.checkpoint import load_model
     from bnnpan_export.assemble import Identity, export_bundle
     from bnnpan_export.bundle import write_bundle
@@ -52,7 +55,7 @@ def command(
     model, experiment, provenance = load_model(run)
     data, ratio = experiment.data, experiment.model.ratio
     identity = Identity(
-        id=bundle_id or "".join(role[0] for role in data.bands) + f"-x{ratio}",
+        id=bundle_id or out.stem,
         sensor=sensor or data.sensor,
         band_roles=tuple(data.bands),
         bit_depth=data.bit_depth,
@@ -113,3 +116,12 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}: give a readable model card") from error
+
+
+def _check_output(path: Path, overwrite: bool) -> None:
+    from bnnpan_runtime.errors import OutputError
+
+    if not path.parent.is_dir():
+        raise OutputError(f"{path}: its folder does not exist; create it first")
+    if path.exists() and (not overwrite or not path.is_file()):
+        raise OutputError(f"{path} exists; choose another name or add --overwrite")

@@ -11,7 +11,7 @@ from bnnpan.config import DataConfig, Experiment
 from bnnpan_export.cli import command
 from bnnpan_export.untrained import random_network
 from bnnpan_runtime.bundle import Bundle
-from bnnpan_runtime.errors import BnnpanError, ConfigError
+from bnnpan_runtime.errors import BnnpanError, ConfigError, OutputError
 
 from .conftest import SMALL
 
@@ -37,7 +37,7 @@ def test_a_run_folder_becomes_one_bundle_file(run: Path, tmp_path: Path) -> None
     bundle = Bundle.open(out)
     manifest = bundle.manifest
     assert (manifest.id, manifest.sensor, manifest.bit_depth, manifest.dn_scale) == (
-        "bgrn-x4",
+        "my",
         "WorldView-2",
         12,
         4095.0,
@@ -84,3 +84,16 @@ def test_missing_inputs_are_named(run: Path, tmp_path: Path, extra: list[str]) -
     assert isinstance(result.exception, ConfigError | BnnpanError)
     assert "norun" in str(result.exception) or "card.md" in str(result.exception)
     assert not out.exists()
+
+
+def test_an_existing_bundle_is_kept_and_a_missing_folder_named_before_any_work(
+    run: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "old.bnnpan"
+    out.write_bytes(b"old")
+    for path, message in ((out, "--overwrite"), (tmp_path / "nowhere" / "x.bnnpan", "folder does not exist")):
+        result = CliRunner().invoke(command, [str(run), "--out", str(path)])
+        assert isinstance(result.exception, OutputError)
+        assert message in str(result.exception)
+        assert "freezing" not in result.stderr
+    assert out.read_bytes() == b"old"
