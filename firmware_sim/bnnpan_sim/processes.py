@@ -15,8 +15,12 @@ def resident_peak_bytes(pid: int) -> int:
 
 
 def proportional_bytes(pid: int) -> int:
-    """Resident memory now, pages shared between processes divided fairly (PSS)."""
-    return _kib_field(Path(f"/proc/{pid}/smaps_rollup"), "Pss:")
+    """Resident memory now, pages shared between processes divided fairly (PSS).
+
+    Before Linux 4.14, or where another user's process hides it, its whole resident memory.
+    """
+    shared_out = _kib_field(Path(f"/proc/{pid}/smaps_rollup"), "Pss:")
+    return shared_out or _kib_field(Path(f"/proc/{pid}/status"), "VmRSS:")
 
 
 def descendants(pid: int) -> Iterator[int]:

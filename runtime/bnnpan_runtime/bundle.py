@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -68,7 +69,7 @@ class Bundle:
     entries: Mapping[str, Entry]
 
     @classmethod
-    def open(cls, path_or_name: str | Path) -> Bundle:
+    def open(cls, path_or_name: str | os.PathLike[str]) -> Bundle:
         """Open a bundle file, or one shipped with the package by its name (such as "bgrn-x4").
 
         Raises BundleError if it is missing, damaged, of an unknown schema, or holds anything but the files
@@ -110,12 +111,15 @@ def shipped_bundles() -> list[str]:
     return sorted(path.stem for path in _SHIPPED.glob(f"*{SUFFIX}"))
 
 
-def _locate(path_or_name: str | Path) -> Path:
+def _locate(path_or_name: str | os.PathLike[str]) -> Path:
+    """A file comes first, then a shipped name: a folder of that name does not stand in its way."""
     path = Path(path_or_name)
-    if path.exists():
+    if path.is_file():
         return path
     if isinstance(path_or_name, str) and path_or_name in shipped_bundles():
         return _SHIPPED / f"{path_or_name}{SUFFIX}"
+    if path.exists():
+        return path
     shipped = ", ".join(shipped_bundles()) or "none"
     raise BundleError(f"{path_or_name}: no such bundle; give a {SUFFIX} file or a shipped name ({shipped})")
 

@@ -135,6 +135,8 @@ class Manifest:
             if not isinstance(entries, dict):
                 raise ValueError(f"manifest.{name} is not an object")
             value[name] = {k: _build(item, v, f"manifest.{name}[{k!r}]") for k, v in entries.items()}
+        if not isinstance(value.get("provenance", {}), dict):
+            raise ValueError("manifest.provenance is not an object")
         value["band_roles"] = tuple(value["band_roles"])
         return cls(**value)
 

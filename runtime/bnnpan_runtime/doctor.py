@@ -6,6 +6,7 @@ import os
 import platform
 from dataclasses import asdict, dataclass
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from bnnpan_runtime import __version__
@@ -109,12 +110,24 @@ def _cpu_name() -> str:
 
 
 def _memory_limit() -> str:
-    """Limit of the control group this process runs in."""
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        limit = _text(path)
-        if limit.isdigit() and int(limit) < 2**50:
-            return format_size(int(limit))
-    return "none"
+    """Smallest limit of the control group this process runs in and of those above it, version 2 or 1.
+
+    In a container the root of the hierarchy it sees may be its own group.
+    """
+    limits: list[str] = []
+    for line in _text("/proc/self/cgroup").splitlines():
+        _, controllers, group = line.split(":", 2)
+        if controllers == "":
+            root, name = Path("/sys/fs/cgroup"), "memory.max"
+        elif "memory" in controllers.split(","):
+            root, name = Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"
+        else:
+            continue
+        own = Path(group.lstrip("/"))
+        limits += [_text(root / folder / name) for folder in (own, *own.parents)]
+    # Version 1 writes a number beyond any machine, version 2 "max", where there is none.
+    sizes = [int(limit) for limit in limits if limit.isdigit() and int(limit) < 2**50]
+    return format_size(min(sizes)) if sizes else "none"
 
 
 def _fields(path: str) -> dict[str, str]:
@@ -130,7 +143,7 @@ def _kilobytes(value: str | None) -> int:
     return int(value.split()[0]) * KIB if value else 0
 
 
-def _text(path: str) -> str:
+def _text(path: str | Path) -> str:
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read().strip("\0\n ")

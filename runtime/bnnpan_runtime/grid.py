@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bnnpan_runtime.errors import SceneError
 
 if TYPE_CHECKING:
@@ -31,6 +34,14 @@ class Grid:
     ratio: int
     row_offset: float = 0.0
     col_offset: float = 0.0
+
+    def ms_rows(self, start: int, count: int) -> NDArray[np.intp]:
+        """MS row that holds the centre of each of `count` PAN rows from `start`; it may lie outside MS."""
+        return _containing(start, count, self.row_offset, self.ratio)
+
+    def ms_cols(self, start: int, count: int) -> NDArray[np.intp]:
+        """MS column that holds the centre of each of `count` PAN columns from `start`, likewise."""
+        return _containing(start, count, self.col_offset, self.ratio)
 
     def check_cover(self, pan_shape: tuple[int, int], ms_shape: tuple[int, int]) -> None:
         """Raise SceneError unless MS covers PAN, both `(height, width)`.
@@ -85,6 +96,12 @@ def grid_from_shapes(pan_shape: tuple[int, int], ms_shape: tuple[int, int]) -> G
             " whole ratio, and without georeferencing nothing else tells where they lie"
         )
     return Grid(ratio)
+
+
+def _containing(start: int, count: int, offset: float, ratio: int) -> NDArray[np.intp]:
+    centres = np.arange(start, start + count) + (offset + 0.5)
+    index: NDArray[np.intp] = np.floor(centres / ratio).astype(np.intp)
+    return index
 
 
 def _whole_ratio(horizontal: float, vertical: float) -> int:

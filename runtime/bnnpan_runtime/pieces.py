@@ -17,15 +17,16 @@ from rasterio.windows import Window as RasterioWindow
 
 from bnnpan_runtime.contract import Window
 from bnnpan_runtime.errors import SceneError, one_line
-from bnnpan_runtime.grid import Grid, grid_from_shapes, grid_from_transforms
+from bnnpan_runtime.memory import MIB
 from bnnpan_runtime.resample import Resampler
-from bnnpan_runtime.scene import Scene
+from bnnpan_runtime.scene import Scene, grid_of, nodata_of
+from bnnpan_runtime.storage import raster_cache
 from bnnpan_runtime.units import normalise
 
-__all__ = ["Piece", "Rasters", "grid_of", "open_rasters", "read_piece", "windows"]
+__all__ = ["Piece", "Rasters", "open_rasters", "read_piece", "windows"]
 
 _SIDE = 512
-_CACHE_BYTES = 16 * 2**20
+_CACHE_BYTES = 16 * MIB
 
 Slices = tuple[slice, slice]
 
@@ -75,8 +76,7 @@ class Piece:
 def open_rasters(pan: str, ms: str, fused: str, truth: str | None) -> Iterator[Rasters]:
     """Open everything and check that it fits. Raises SceneError."""
     with ExitStack() as stack:
-        # In bytes: an integer here is not in MiB, unlike the environment variable of that name.
-        stack.enter_context(rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES))
+        stack.enter_context(raster_cache(_CACHE_BYTES))
         pan_raster, ms_raster, product = (stack.enter_context(_open(path)) for path in (pan, ms, fused))
         reference = None if truth is None else stack.enter_context(_open(truth))
         for raster in (product, reference):
@@ -87,16 +87,9 @@ def open_rasters(pan: str, ms: str, fused: str, truth: str | None) -> Iterator[R
                 )
         grid = grid_of(pan_raster, ms_raster)
         grid.check_cover(pan_raster.shape, ms_raster.shape)
-        markers = (_nodata(pan_raster), _nodata(ms_raster))
+        markers = (nodata_of(pan_raster), nodata_of(ms_raster))
         scene = Scene(pan_raster, ms_raster, grid, str(ms_raster.dtypes[0]), 1.0, *markers)
         yield Rasters(scene, product, reference, Resampler(grid, "centred"))
-
-
-def grid_of(pan: DatasetReader, ms: DatasetReader) -> Grid:
-    """How two rasters lie on each other, by their georeferencing if both have one. Raises SceneError."""
-    if pan.transform.is_identity or ms.transform.is_identity:
-        return grid_from_shapes(pan.shape, ms.shape)
-    return grid_from_transforms(pan.transform, ms.transform, pan.shape)
 
 
 def windows(rasters: Rasters) -> list[Window]:
@@ -121,7 +114,7 @@ def read_piece(rasters: Rasters, core: Window, halo: int) -> Piece:
             continue
         values = _read(raster, window)
         planes.append(values)
-        marker = _nodata(raster)
+        marker = nodata_of(raster)
         if marker is not None:
             valid &= (values != marker).all(axis=0)
     images = {"fused": planes[0], "interpolated": _interpolate(rasters, window)}
@@ -158,11 +151,3 @@ def _read(raster: DatasetReader, window: Window) -> NDArray[Any]:
         return np.asarray(raster.read(window=area))
     except RasterioError as error:
         raise SceneError(f"{raster.name}: cannot read {area} ({one_line(error)})") from error
-
-
-def _nodata(raster: DatasetReader) -> int | None:
-    """The declared value, if a pixel of that dtype can have it."""
-    value, dtype = raster.nodata, np.dtype(raster.dtypes[0])
-    if value is None or not np.issubdtype(dtype, np.integer):
-        return None
-    return int(value) if value in range(np.iinfo(dtype).max + 1) else None

@@ -140,8 +140,12 @@ def _candidates(
     everything = pan.decoded_bytes + ms.decoded_bytes
     ms_height = resampler.largest_ms_window(height, width)[0]
     row_of_tiles = pan.row_of_windows_bytes(height) + ms.row_of_windows_bytes(ms_height)
-    smallest_cache = min(SMALLEST_CACHE, ceil_mib(everything))
-    for cache in sorted({smallest_cache, max(smallest_cache, ceil_mib(min(row_of_tiles, everything)))}):
+    written = _written_bytes(ms)
+    # With less than a block of each, every window decodes both again, and malloc keeps the pieces.
+    one_of_each = pan.block_bytes + ms.block_bytes + written
+    smallest_cache = ceil_mib(min(max(SMALLEST_CACHE, one_of_each), everything + written))
+    row_cache = ceil_mib(min(row_of_tiles, everything) + written)
+    for cache in sorted({smallest_cache, max(smallest_cache, row_cache)}):
         terms = {"process": process, "gdal_cache": cache, **added}
         terms["margin"] = int(_MARGIN_SHARE * (cache + sum(added.values())))
         decoded = pan.times_decoded(height, width, cache) * scene.height * scene.width
@@ -163,13 +167,18 @@ def _added_terms(
         "tiles_in_flight": slots * layout.slot_bytes + workers * layout.bench_bytes,
         "arenas": workers * engine.arena_bytes,
         "library": workers * engine.library_bytes,
-        "writer": 2 * BLOCK**2 * ms.pixel_bytes + _GROWTH_BYTES + workers * _THREAD_BYTES,
+        "writer": _written_bytes(ms) + _GROWTH_BYTES + workers * _THREAD_BYTES,
     }
     # The calibration is over before the first tile: it counts only as far as it takes more than the tiles.
     patches = calibration_bytes(scene, calibration)
     patches += backend.calibration_bytes(calibration.count, calibration.patch)
     tiles = terms["tiles_in_flight"] + terms["arenas"] + terms["library"]
     return {**terms, "calibration": max(0, patches - tiles)}
+
+
+def _written_bytes(ms: Storage) -> int:
+    """Blocks of the product under way, which also take room in GDAL's cache."""
+    return 2 * BLOCK**2 * ms.pixel_bytes
 
 
 def _too_small(

@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError  # closing a dataset may raise one, and it is no RasterioError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from bnnpan_runtime.errors import OutputError, SceneError, one_line
-from bnnpan_runtime.pieces import grid_of
+from bnnpan_runtime.memory import MIB
+from bnnpan_runtime.scene import grid_of
+from bnnpan_runtime.storage import raster_cache
 
 __all__ = ["draw_comparison", "write_png"]
 
@@ -23,41 +26,40 @@ _SIDE = 400
 """Pixels along each side of a panel."""
 
 _GAP = 6
-_OVERVIEW = 512
-_CACHE_BYTES = 8 * 2**20
+
+_SQUARES = 8
+"""Along each axis of the scene, how many squares are looked at."""
+
+_THINNING = 4
+"""Every fourth row and column is looked at: detail that shows in a picture is larger than noise."""
+
+_CACHE_BYTES = 2 * MIB
 _DARKEST, _BRIGHTEST = 1, 99  # percentiles that become black and white
 
 UInt8 = NDArray[np.uint8]
-Limits = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 def draw_comparison(pan: str, ms: str, product: str, picture: Path, band_roles: Sequence[str]) -> None:
     """Draw PAN, MS and product of the square with most detail, at full resolution, next to each other.
 
     `band_roles` names the bands; red, green and blue are shown, or the first band in grey without them. MS
-    and product share one stretch. Raises SceneError if a raster cannot be read, OutputError if the picture
-    cannot be written.
+    and product share one stretch. Takes a few MiB whatever the scene: one band at a time. Raises SceneError
+    if a raster cannot be read, OutputError if the picture cannot be written.
     """
     shown = [band_roles.index(role) + 1 for role in ("red", "green", "blue") if role in band_roles]
     bands = shown if len(shown) == 3 else [1, 1, 1]
     try:
         with (
             warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning),
-            rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES),
+            raster_cache(_CACHE_BYTES),
             rasterio.open(pan) as pan_raster,
             rasterio.open(ms) as ms_raster,
             rasterio.open(product) as fused,
         ):
-            square = _most_detailed(pan_raster)
-            coarse = _read_enlarged(ms_raster, bands, pan_raster, square)
-            limits = _limits(coarse)
-            fused_panel = _stretch(fused.read(bands, window=square), limits)
-            grey = pan_raster.read([1, 1, 1], window=square)
-            pan_panel, ms_panel = _stretch(grey, _limits(grey)), _stretch(coarse, limits)
+            image = _panels(pan_raster, ms_raster, fused, bands)
     except RasterioError as error:
         raise SceneError(f"cannot draw the preview: {one_line(error)}") from error
-    gap = np.full((3, pan_panel.shape[1], _GAP), 255, np.uint8)
-    write_png(picture, np.concatenate([pan_panel, gap, ms_panel, gap, fused_panel], axis=2))
+    write_png(picture, image)
 
 
 def write_png(picture: Path, image: UInt8) -> None:
@@ -70,51 +72,64 @@ def write_png(picture: Path, image: UInt8) -> None:
             rasterio.open(picture, "w", **profile) as dataset,
         ):
             dataset.write(image)
-    except (OSError, RasterioError) as error:
-        raise OutputError(f"{picture}: cannot write picture: {one_line(error)}") from error
+    except (OSError, RasterioError, CPLE_BaseError) as error:
+        raise OutputError(
+            f"{picture}: cannot write the picture ({one_line(error)}); check folder and space"
+        ) from error
 
 
-def _limits(image: NDArray[Any]) -> Limits:
-    """Per band, the values that become black and white, as `(bands, 1, 1)`."""
-    low, high = np.percentile(image, [_DARKEST, _BRIGHTEST], axis=(1, 2)).astype(np.float32)
-    return low[:, None, None], np.maximum(high, low + 1)[:, None, None]
+def _panels(pan: DatasetReader, ms: DatasetReader, fused: DatasetReader, bands: Sequence[int]) -> UInt8:
+    square = _most_detailed(pan)
+    height, width = int(square.height), int(square.width)
+    image = np.full((3, height, 3 * width + 2 * _GAP), 255, np.uint8)
+    grey = pan.read(1, window=square)
+    image[:, :, :width] = _stretch(grey, _limits(grey))
+    for plane, band in zip(image, bands, strict=True):
+        coarse = _read_enlarged(ms, band, pan, square)
+        limits = _limits(coarse)
+        plane[:, width + _GAP : 2 * width + _GAP] = _stretch(coarse, limits)
+        plane[:, 2 * (width + _GAP) :] = _stretch(fused.read(band, window=square), limits)
+    return image
 
 
-def _stretch(image: NDArray[Any], limits: Limits) -> UInt8:
+def _limits(plane: NDArray[Any]) -> tuple[np.float32, np.float32]:
+    """Values that become black and white."""
+    low, high = np.percentile(plane, [_DARKEST, _BRIGHTEST]).astype(np.float32)
+    return low, max(high, low + np.float32(1))
+
+
+def _stretch(plane: NDArray[Any], limits: tuple[np.float32, np.float32]) -> UInt8:
     low, high = limits
-    return np.asarray(np.rint(255 * np.clip((image - low) / (high - low), 0, 1)), np.uint8)
+    return np.asarray(np.rint(255 * np.clip((plane - low) / (high - low), 0, 1)), np.uint8)
 
 
 def _most_detailed(pan: DatasetReader) -> Window:
-    """The square where neighbouring pixels of an overview differ most; a whole small scene."""
+    """Of squares spread over the scene, the one where neighbouring pixels, thinned out, differ most."""
     height, width = min(_SIDE, pan.height), min(_SIDE, pan.width)
-    step = max(1, max(pan.shape) // _OVERVIEW)
-    overview = pan.read(1, out_shape=(pan.height // step, pan.width // step)).astype(np.float32)
-    overview = np.clip(overview, *np.percentile(overview, [_DARKEST, _BRIGHTEST]))
-    change = np.abs(np.diff(overview, axis=0))[:, 1:] + np.abs(np.diff(overview, axis=1))[1:]
-    rows, cols = max(1, height // step - 1), max(1, width // step - 1)
-    best, place = -1.0, (0, 0)
-    for row in range(0, change.shape[0] - rows + 1, max(1, rows // 3)):
-        for col in range(0, change.shape[1] - cols + 1, max(1, cols // 3)):
-            detail = float(change[row : row + rows, col : col + cols].mean())
-            if detail > best:
-                best, place = detail, (row * step, col * step)
-    return Window(min(place[1], pan.width - width), min(place[0], pan.height - height), width, height)
+    shape = (-(-height // _THINNING), -(-width // _THINNING))
+    most, found = -1.0, Window(0, 0, width, height)
+    for row in _starts(pan.height, height):
+        for col in _starts(pan.width, width):
+            square = Window(col, row, width, height)
+            plane = pan.read(1, window=square, out_shape=shape).astype(np.float32)
+            plane = plane.clip(*_limits(plane))
+            detail = float(np.abs(np.diff(plane, axis=0)).mean() + np.abs(np.diff(plane, axis=1)).mean())
+            if detail > most:
+                most, found = detail, square
+    return found
 
 
-def _read_enlarged(
-    ms: DatasetReader, bands: Sequence[int], pan: DatasetReader, square: Window
-) -> NDArray[Any]:
+def _starts(length: int, side: int) -> list[int]:
+    """Where squares begin along one axis: side by side, or `_SQUARES` of them."""
+    count = min(_SQUARES, -(-length // side))
+    return [(length - side) * k // max(count - 1, 1) for k in range(count)]
+
+
+def _read_enlarged(ms: DatasetReader, band: int, pan: DatasetReader, square: Window) -> NDArray[Any]:
     """MS of a square of PAN, its pixels repeated so that it covers the same ground at the same size."""
     grid = grid_of(pan, ms)
-    rows = _ms_index(int(square.row_off), int(square.height), grid.row_offset, grid.ratio, ms.height)
-    cols = _ms_index(int(square.col_off), int(square.width), grid.col_offset, grid.ratio, ms.width)
+    rows = grid.ms_rows(int(square.row_off), int(square.height)).clip(0, ms.height - 1)
+    cols = grid.ms_cols(int(square.col_off), int(square.width)).clip(0, ms.width - 1)
     area = Window(cols[0], rows[0], cols[-1] - cols[0] + 1, rows[-1] - rows[0] + 1)
-    image = ms.read(bands, window=area)
-    return np.asarray(image[:, (rows - rows[0])[:, None], cols - cols[0]])
-
-
-def _ms_index(start: int, count: int, offset: float, ratio: int, length: int) -> NDArray[np.intp]:
-    """MS row or column that holds the centre of each of `count` PAN rows or columns from `start`."""
-    centres = np.arange(start, start + count) + (offset + 0.5)
-    return np.asarray(np.clip(np.floor(centres / ratio), 0, length - 1), np.intp)
+    plane = ms.read(band, window=area)
+    return np.asarray(plane[(rows - rows[0])[:, None], cols - cols[0]])

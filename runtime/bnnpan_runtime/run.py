@@ -10,21 +10,20 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import rasterio
-
 from bnnpan_runtime.bundle import Bundle
 from bnnpan_runtime.calibrate import calibrate
 from bnnpan_runtime.contract import FuseReport, Plan
 from bnnpan_runtime.errors import BackendError, BudgetError
 from bnnpan_runtime.graph import Backend, open_backend
 from bnnpan_runtime.memory import format_size, parse_size, peak_bytes, reset_peak
-from bnnpan_runtime.mosaic import Mosaic, check_output
+from bnnpan_runtime.mosaic import check_output, open_mosaic
 from bnnpan_runtime.pipeline import fused_tiles
 from bnnpan_runtime.planning import SMALLEST_CACHE
 from bnnpan_runtime.planning import plan as make_plan
 from bnnpan_runtime.product import product_tags, sha256_of
 from bnnpan_runtime.resample import Resampler
 from bnnpan_runtime.scene import Scene, open_scene
+from bnnpan_runtime.storage import raster_cache
 
 __all__ = ["Progress", "fuse", "plan"]
 
@@ -67,7 +66,7 @@ def fuse(
     with _prepared(pan, ms, bundle, memory, backend, threads, tile, bit_depth) as job:
         tags = product_tags(job.bundle, job.backend.name)
         skipped = 0
-        with Mosaic(path, job.scene.product_format, tags) as mosaic:
+        with open_mosaic(path, job.scene.product_format, tags) as mosaic:
             affines = calibrate(job.scene, job.backend, job.bundle.manifest.calibration, job.resampler)
             with closing(fused_tiles(job.scene, job.resampler, job.backend, affines, job.plan)) as finished:
                 for slot in finished:
@@ -123,19 +122,14 @@ def _prepared(
     budget_bytes = _budget(memory)
     if threads < 1:
         raise BackendError(f"{threads} threads were asked for; at least 1 is needed")
-    opened = (
-        bundle
-        if isinstance(bundle, Bundle)
-        else Bundle.open(Path(bundle) if not isinstance(bundle, str) else bundle)
-    )
+    opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
     with (
-        # In bytes: an integer here is not in MiB, unlike the environment variable of that name.
-        rasterio.Env(GDAL_CACHEMAX=SMALLEST_CACHE, GDAL_NUM_THREADS=1),
+        raster_cache(SMALLEST_CACHE),
         open_scene(pan, ms, opened.manifest, bit_depth) as scene,
     ):
-        engine = open_backend(backend, opened, threads)
+        engine = open_backend(backend, opened)
         decided = make_plan(scene, opened, engine, budget_bytes, threads, tile)
-        with rasterio.Env(GDAL_CACHEMAX=decided.gdal_cache_bytes):
+        with raster_cache(decided.gdal_cache_bytes):
             yield _Job(scene, opened, engine, Resampler(scene.grid, opened.manifest.phase), decided)
 
 

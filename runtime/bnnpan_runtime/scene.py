@@ -23,7 +23,7 @@ from bnnpan_runtime.grid import Grid, grid_from_shapes, grid_from_transforms
 from bnnpan_runtime.tiles import even
 from bnnpan_runtime.units import Pixels
 
-__all__ = ["ProductFormat", "Scene", "open_scene"]
+__all__ = ["ProductFormat", "Scene", "grid_of", "nodata_of", "open_scene"]
 
 _DTYPES = ("uint8", "uint16")
 
@@ -140,7 +140,7 @@ def open_scene(
         ms_raster = stack.enter_context(_open("MS", ms))
         _check_bands(pan_raster, ms_raster, manifest)
         dtype = _dtype(pan_raster, ms_raster)
-        grid = _grid(pan_raster, ms_raster)
+        grid = grid_of(pan_raster, ms_raster)
         if grid.ratio != manifest.network.ratio:
             raise SceneError(
                 f"{pan_raster.name}: PAN and MS pixels are in a ratio of {grid.ratio}, bundle {manifest.id}"
@@ -154,7 +154,7 @@ def open_scene(
                 f" {patch} x {patch} or more to calibrate"
             )
         scale = float(2 ** _bit_depth(dtype, bit_depth, manifest) - 1)
-        nodata = (_nodata(pan_raster, dtype), _nodata(ms_raster, dtype))
+        nodata = (nodata_of(pan_raster), nodata_of(ms_raster))
         yield Scene(pan_raster, ms_raster, grid, dtype, scale, *nodata)
 
 
@@ -196,7 +196,8 @@ def _dtype(pan: DatasetReader, ms: DatasetReader) -> str:
     return str(ms.dtypes[0])
 
 
-def _grid(pan: DatasetReader, ms: DatasetReader) -> Grid:
+def grid_of(pan: DatasetReader, ms: DatasetReader) -> Grid:
+    """How two rasters lie on each other, by their georeferencing if both have one. Raises SceneError."""
     if pan.crs and ms.crs and pan.crs != ms.crs:
         raise SceneError(
             f"{ms.name}: MS has another coordinate system than PAN; reproject one onto the other"
@@ -219,10 +220,16 @@ def _bit_depth(dtype: str, wanted: int | None, manifest: Manifest) -> int:
     return depth
 
 
-def _nodata(raster: DatasetReader, dtype: str) -> int | None:
-    """The declared value, if a pixel can have it: some files declare -9999 for unsigned pixels."""
-    value = raster.nodata
-    return int(value) if value is not None and value in range(np.iinfo(dtype).max + 1) else None
+def nodata_of(raster: DatasetReader) -> int | None:
+    """The declared NoData value of an integer raster, None if none or one that no pixel can have.
+
+    Some files declare -9999 for unsigned pixels.
+    """
+    value, dtype = raster.nodata, np.dtype(raster.dtypes[0])
+    if value is None or not np.issubdtype(dtype, np.integer):
+        return None
+    limits = np.iinfo(dtype)
+    return int(value) if value in range(limits.min, limits.max + 1) else None
 
 
 def _inside(start: int, count: int, length: int) -> tuple[int, int]:

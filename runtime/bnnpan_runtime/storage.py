@@ -1,12 +1,31 @@
-"""How a raster lies in its file, and what reading it by windows takes."""
+"""How a raster lies in its file, what reading it by windows takes, and the cache for its blocks."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+import rasterio
+from rasterio.env import get_gdal_config, set_gdal_config
 from rasterio.io import DatasetReader
 
-__all__ = ["Storage"]
+__all__ = ["Storage", "raster_cache"]
+
+
+@contextmanager
+def raster_cache(size_bytes: int) -> Iterator[None]:
+    """Limit GDAL's block cache, which the whole process shares; afterwards it is what it was before.
+
+    An option of `rasterio.Env` would set it too, but leave it set.
+    """
+    with rasterio.Env(GDAL_NUM_THREADS=1):
+        before = get_gdal_config("GDAL_CACHEMAX")
+        set_gdal_config("GDAL_CACHEMAX", size_bytes)
+        try:
+            yield
+        finally:
+            set_gdal_config("GDAL_CACHEMAX", before)
 
 
 @dataclass(frozen=True)
@@ -32,9 +51,14 @@ class Storage:
         return _up(self.height, self.block_height) * _up(self.width, self.block_width) * self.pixel_bytes
 
     @property
+    def block_bytes(self) -> int:
+        """One block, decoded."""
+        return self.block_height * self.block_width * self.pixel_bytes
+
+    @property
     def decoder_bytes(self) -> int:
         """What decoding one block holds: the block, and the block as stored, which is seldom larger."""
-        return 2 * self.block_height * self.block_width * self.pixel_bytes
+        return 2 * self.block_bytes
 
     def row_of_windows_bytes(self, rows: int) -> int:
         """Blocks that a row of windows touches and the next touches again: its rows and two part blocks."""

@@ -47,10 +47,10 @@ def missing(
     out[...] = False if pan_nodata is None else pan == pan_nodata
     if ms_nodata is None:
         return
-    rows = _containing(core.row, core.height, grid.row_offset, grid.ratio, ms_window.row, ms_window.height)
-    cols = _containing(core.col, core.width, grid.col_offset, grid.ratio, ms_window.col, ms_window.width)
+    rows = grid.ms_rows(core.row, core.height).clip(ms_window.row, ms_window.row + ms_window.height - 1)
+    cols = grid.ms_cols(core.col, core.width).clip(ms_window.col, ms_window.col + ms_window.width - 1)
     for band, target in zip(ms, out, strict=True):
-        target |= (band == ms_nodata)[rows[:, None], cols]
+        target |= (band == ms_nodata)[(rows - ms_window.row)[:, None], cols - ms_window.col]
 
 
 def mark_nodata(product: Pixels, absent: NDArray[np.bool_], nodata: int) -> None:
@@ -59,12 +59,3 @@ def mark_nodata(product: Pixels, absent: NDArray[np.bool_], nodata: int) -> None
     for band, gone in zip(product, absent, strict=True):
         np.copyto(band, band.dtype.type(neighbour), where=band == nodata)
         np.copyto(band, band.dtype.type(nodata), where=gone)
-
-
-def _containing(
-    start: int, count: int, offset: float, ratio: int, first: int, length: int
-) -> NDArray[np.intp]:
-    """Index, from `first`, of the MS row or column that holds the centre of each PAN row or column."""
-    centres = np.arange(start, start + count) + (offset + 0.5)
-    index: NDArray[np.intp] = np.floor(centres / ratio).astype(np.intp) - first
-    return index.clip(0, length - 1)

@@ -6,7 +6,13 @@
 #ifndef BNNPAN_KERNELS_H
 #define BNNPAN_KERNELS_H
 
+#include <float.h>
 #include <stdint.h>
+
+/* x87 and a few others keep float in a wider type between operations: other bits than everywhere else. */
+#if FLT_EVAL_METHOD == 1 || FLT_EVAL_METHOD == 2
+#error "float must be rounded to float at every operation; on 32-bit x86 compile with -msse2 -mfpmath=sse"
+#endif
 
 enum { BNNPAN_TAPS = 9 };
 

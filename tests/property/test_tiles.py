@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bnnpan_runtime.tiles import even, tile_count, tiles, window_shape
@@ -13,6 +13,7 @@ TILES = st.integers(1, 100).map(lambda half: 2 * half)
 HALOS = st.integers(0, 16).map(lambda half: 2 * half)
 
 
+@settings(deadline=None)
 @given(SIDES, SIDES, TILES, HALOS)
 def test_cores_partition_the_scene_row_by_row(height: int, width: int, tile: int, halo: int):
     seen = np.zeros((height, width), int)
@@ -27,6 +28,7 @@ def test_cores_partition_the_scene_row_by_row(height: int, width: int, tile: int
     assert len(origins) == tile_count(height, width, tile)
 
 
+@settings(deadline=None)
 @given(SIDES, SIDES, TILES, HALOS)
 def test_a_window_holds_core_and_halo_or_ends_at_a_scene_edge(height: int, width: int, tile: int, halo: int):
     for item in tiles(height, width, tile, halo):
@@ -39,6 +41,7 @@ def test_a_window_holds_core_and_halo_or_ends_at_a_scene_edge(height: int, width
             assert low + size == length or low + size - core_low - core_size >= halo
 
 
+@settings(deadline=None)
 @given(SIDES, SIDES, TILES, HALOS)
 def test_all_windows_have_one_even_shape_and_begin_on_even_pixels(
     height: int, width: int, tile: int, halo: int

@@ -108,6 +108,14 @@ def test_missing_file_names_the_shipped_bundles(tmp_path: Path) -> None:
     assert "no such bundle" in refusal(tmp_path / "absent.bnnpan")
 
 
+def test_a_folder_with_the_name_of_a_shipped_bundle_does_not_hide_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bgrn-x4").mkdir()
+    assert Bundle.open("bgrn-x4").manifest.id == "bgrn-x4"
+
+
 def test_directory_empty_file_and_garbage_are_refused(tmp_path: Path) -> None:
     assert "not a file" in refusal(tmp_path)
     (empty := tmp_path / "empty").write_bytes(b"")
@@ -138,6 +146,11 @@ def test_a_flipped_byte_in_any_entry_is_found_before_use(good: Path, tmp_path: P
             flipped[entry.offset + position] ^= 1
             (path := tmp_path / "flipped").write_bytes(flipped)
             refusal(path, lambda bundle, name=name: bundle.read(name))
+
+
+def test_another_letter_in_the_manifest_is_found_by_its_checksum(good: Path, tmp_path: Path) -> None:
+    (path := tmp_path / "b").write_bytes(good.read_bytes().replace(b'"id": "test"', b'"id": "tesu"'))
+    assert "checksum" in refusal(path)
 
 
 def test_a_flipped_bit_anywhere_in_the_directory_never_escapes_as_another_error(
@@ -251,6 +264,7 @@ def test_files_the_manifest_does_not_list_are_refused(tmp_path: Path) -> None:
         ("files", []),
         ("files", {"a": 1}),
         ("surprise", 1),
+        ("provenance", []),
         ("bit_depth", 99),
         ("calibration", {"patch": 64, "count": 10**9}),
         ("memory", {"onnx": {"fixed_bytes": 1}}),

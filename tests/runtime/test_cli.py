@@ -7,13 +7,17 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import rasterio
 from click.testing import CliRunner, Result
+from raw_scenes import write_raster, write_raw_scene
 
 from bnnpan_runtime.cli import main
 from bnnpan_runtime.cli.options import BACKENDS
+from bnnpan_runtime.errors import OutputError
 from bnnpan_runtime.graph import BACKENDS as ENGINES
+from bnnpan_runtime.preview import draw_comparison, write_png
 
 AMPLE = "4GiB"  # of the whole test process, which may have loaded anything by now
 COMMANDS = ("doctor", "fuse", "inspect", "plan", "quality", "scene synth", "verify")
@@ -120,6 +124,30 @@ def test_fuse_then_quality_then_preview(folder: Path, scene: tuple[object, ...],
     assert "truth" not in text and "SCC" in text and "RMSE of band 4" in text
 
 
+def test_a_preview_that_cannot_be_written_is_refused_before_any_work(
+    scene: tuple[object, ...], tmp_path: Path
+):
+    product = tmp_path / "product.tif"
+    rest = (*scene, "--out", product, "--memory", AMPLE, "--preview")
+    assert "absent" in refusal(6, "fuse", *rest, tmp_path / "absent" / "preview.png")
+    assert run("fuse", *rest, product).exit_code == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_preview_of_a_very_narrow_scene_is_drawn(tmp_path: Path):
+    raw = write_raw_scene(tmp_path, 64, 40_000)
+    write_raster(tmp_path / "product.tif", np.ones((4, 64, 40_000), np.uint16))
+    roles = ("blue", "green", "red", "nir")
+    draw_comparison(str(raw.pan), str(raw.ms), str(tmp_path / "product.tif"), tmp_path / "p.png", roles)
+    with rasterio.open(tmp_path / "p.png") as png:
+        assert png.shape == (64, 3 * 400 + 2 * 6)
+
+
+def test_a_picture_that_cannot_be_written_is_one_line(tmp_path: Path):
+    with pytest.raises(OutputError, match=r"cannot write the picture[^\n]+$"):
+        write_png(tmp_path / "absent" / "p.png", np.zeros((3, 4, 4), np.uint8))
+
+
 def test_inspect_and_verify_speak_json_and_text():
     assert json.loads(ok("inspect", "bgrn-x4", "--json"))["network"]["bands"] == 4
     assert "weights.safetensors" in ok("inspect", "bgrn-x4")
@@ -161,19 +189,39 @@ def test_wrong_usage_is_told_by_click():
     assert run("scene", "synth", "--bands", "5", "--out", "x").exit_code == 2
 
 
-def test_an_interrupt_ends_in_130_and_leaves_nothing(tmp_path: Path, subprocess_environment: dict[str, str]):
+@pytest.mark.parametrize(
+    ("number", "code", "words"),
+    [
+        (signal.SIGINT, 130, "bnnpan: interrupted\n"),
+        (signal.SIGTERM, 143, ""),
+        (signal.SIGHUP, 129, ""),
+    ],
+)
+def test_a_run_that_is_ended_leaves_nothing(
+    tmp_path: Path, subprocess_environment: dict[str, str], number: signal.Signals, code: int, words: str
+):
     command = [sys.executable, "-m", "bnnpan_runtime", "scene", "synth", "--size", "16384", "--out", "scene"]
     process = subprocess.Popen(
-        command, cwd=tmp_path, env=subprocess_environment, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=tmp_path,
+        env=subprocess_environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_signals,
     )
     deadline = time.monotonic() + 30
     while not list(tmp_path.glob("scene/.partial-*")) and time.monotonic() < deadline:
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert errors == "bnnpan: interrupted\n"
+    assert (process.returncode, errors) == (code, words)
     assert not list(tmp_path.glob("scene/*")) and not list(tmp_path.glob("scene/.*"))
+
+
+def heed_signals() -> None:
+    """Tests run in the background or under nohup hand ignored signals down."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def test_a_pipe_sees_no_progress(

@@ -206,6 +206,35 @@ class TestMeasured:
         report = json.loads(result.stdout)
         assert report["measured_peak_bytes"] <= report["predicted_peak_bytes"] <= 400 * MIB
 
+    def test_a_preview_keeps_the_smallest_budget(
+        self, write_scene: SceneWriter, bundle: Bundle, tmp_path: Path, subprocess_environment: dict[str, str]
+    ):
+        raw = write_scene(1024, 1024, tiled=True)
+        scene = ("--pan", raw.pan, "--ms", raw.ms, "--json", "--memory")
+
+        def bnnpan(*arguments: object) -> dict[str, int]:
+            command = [sys.executable, "-m", "bnnpan_runtime", *map(str, arguments)]
+            result = subprocess.run(
+                command, env=subprocess_environment, capture_output=True, text=True, check=True
+            )
+            return json.loads(result.stdout)
+
+        smallest = bnnpan("plan", *scene, "1GiB")["smallest_budget_bytes"]
+        preview = ("--out", tmp_path / "out.tif", "--preview", tmp_path / "out.png")
+        assert bnnpan("fuse", *scene, smallest, *preview)["measured_peak_bytes"] <= smallest
+
+    def test_blocks_as_large_as_the_raster_are_counted(
+        self, write_scene: SceneWriter, bundle: Bundle, tmp_path: Path, subprocess_environment: dict[str, str]
+    ):
+        raw = write_scene(2048, 2048, compress="deflate", blockysize=2048)
+        scene = (raw.pan, raw.ms, bundle.path, tmp_path / "out.tif")
+        refused = self.run(subprocess_environment, *scene, "30MiB", "native", 1)
+        smallest = refused.stderr.split("smallest that works is ")[1].split()[0]
+        for memory in (smallest, "200MiB"):
+            result = self.run(subprocess_environment, *scene, memory, "native", 1)
+            report = json.loads(result.stdout)
+            assert report["measured_peak_bytes"] <= report["predicted_peak_bytes"]
+
     def test_the_peak_does_not_grow_with_the_scene(
         self, write_scene: SceneWriter, bundle: Bundle, tmp_path: Path, subprocess_environment: dict[str, str]
     ):

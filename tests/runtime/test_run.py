@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
+from rasterio.env import get_gdal_config, set_gdal_config
 from raw_scenes import RawScene, SceneWriter, read_raster
 
 from bnnpan_runtime import fuse
 from bnnpan_runtime.bundle import Bundle
 from bnnpan_runtime.errors import BnnpanError, BudgetError, OutputError, SceneError
+from bnnpan_runtime.mosaic import open_mosaic
 from bnnpan_runtime.product import sha256_of
+from bnnpan_runtime.scene import open_scene
 
 PLENTY = "4GiB"
 """Budget where the test is not about it: the test process itself is large."""
@@ -170,6 +176,28 @@ class TestRefusals:
             fuse(raw.pan, raw.ms, bundle, tmp_path / "out.tif", memory=PLENTY)
         assert (tmp_path / "out.tif").read_text() == "precious"
 
+    def test_a_device_is_no_product(self, write_scene: SceneWriter, bundle: Bundle):
+        raw = write_scene()
+        with pytest.raises(OutputError, match="device"):
+            fuse(raw.pan, raw.ms, bundle, os.devnull, memory=PLENTY, overwrite=True)
+        assert Path(os.devnull).is_char_device()
+
+    def test_a_product_that_another_run_is_writing(
+        self, write_scene: SceneWriter, bundle: Bundle, tmp_path: Path
+    ):
+        raw, out = write_scene(), tmp_path / "out.tif"
+        with open_scene(raw.pan, raw.ms, bundle.manifest) as scene:
+            form = scene.product_format
+        with open_mosaic(out, form, {}) as first:
+            with pytest.raises(OutputError, match="another run"):
+                fuse(raw.pan, raw.ms, bundle, out, memory=PLENTY)
+            first.close()
+            first.commit()
+            fuse(raw.pan, raw.ms, bundle, out, memory=PLENTY, overwrite=True)
+            second = out.read_bytes()
+        assert out.read_bytes() == second
+        assert self.left(tmp_path) == ["out.tif"]
+
     def test_a_product_over_its_own_input(self, write_scene: SceneWriter, bundle: Bundle):
         raw = write_scene()
         with pytest.raises(OutputError, match="input of this run"):
@@ -282,18 +310,52 @@ def test_a_disk_that_fills_up_on_the_way_leaves_nothing(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ms.tif", "pan.tif"]
 
 
-def test_a_disk_without_room_is_refused_before_any_work(
-    write_scene: SceneWriter, bundle: Bundle, tmp_path: Path
-):
-    small = tmp_path / "small"
-    small.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", small]
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder]
     if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("a small file system can only be mounted by root")
     try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+def test_a_disk_without_room_is_refused_before_any_work(
+    write_scene: SceneWriter, bundle: Bundle, tmp_path: Path
+):
+    with small_disk(tmp_path / "small", "256k") as small:
         raw = write_scene()
         with pytest.raises(OutputError, match=r"256KiB|25\d.*KiB are free"):
             fuse(raw.pan, raw.ms, bundle, small / "out.tif", memory=PLENTY)
         assert list(small.iterdir()) == []
-    finally:
-        subprocess.run(["umount", small], check=True)
+
+
+def test_the_rest_of_a_killed_run_takes_no_room_from_the_next(
+    write_scene: SceneWriter, bundle: Bundle, tmp_path: Path
+):
+    with small_disk(tmp_path / "small", "2m") as small:
+        raw = write_scene()
+        (small / ".out.tif.partial").write_bytes(bytes(1_500_000))
+        fuse(raw.pan, raw.ms, bundle, small / "out.tif", memory=PLENTY)
+        assert [path.name for path in small.iterdir()] == ["out.tif"]
+
+
+def test_the_raster_cache_of_the_caller_is_as_it_was(
+    write_scene: SceneWriter, bundle: Bundle, tmp_path: Path
+):
+    raw = write_scene()
+    with rasterio.Env():
+        set_gdal_config("GDAL_CACHEMAX", 77 * 2**20)
+        inside = []
+        fuse(
+            raw.pan,
+            raw.ms,
+            bundle,
+            tmp_path / "out.tif",
+            memory=PLENTY,
+            progress=lambda done, total: inside.append(get_gdal_config("GDAL_CACHEMAX")),
+        )
+        assert max(inside) <= 16 * 2**20
+        assert get_gdal_config("GDAL_CACHEMAX") == 77 * 2**20

@@ -1,15 +1,59 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from click.testing import CliRunner, Result
 
 from bnnpan_sim.cli import command
+from bnnpan_sim.processes import descendants
+
+_T = TypeVar("_T")
 
 
 def _run(*arguments: str) -> Result:
     return CliRunner().invoke(command, list(arguments))
+
+
+def test_a_simulation_that_is_ended_takes_its_run_and_its_group_along(tmp_path: Path) -> None:
+    """A scene that never comes: the run waits on a pipe until it is killed."""
+    os.mkfifo(tmp_path / "pan.tif")
+    arguments = ["--board", "pi-zero-2w", "--memory", "256MiB", "--pan", str(tmp_path / "pan.tif")]
+    arguments += ["--ms", str(tmp_path / "pan.tif"), "--work", str(tmp_path)]
+    program = "from bnnpan_runtime.cli.failure import cleaning_up_when_ended\n"
+    program += "from bnnpan_sim.cli import command\nwith cleaning_up_when_ended():\n    command()"
+    simulation = subprocess.Popen([sys.executable, "-c", program, "run", *arguments], preexec_fn=heed_sigterm)
+    run = _wait_for(lambda: [pid for pid in descendants(simulation.pid) if _is_fuse(pid)])[0]
+    simulation.send_signal(signal.SIGTERM)
+    assert simulation.wait(timeout=30) == 143
+    _wait_for(lambda: not _is_fuse(run))
+    assert not list(tmp_path.glob("run-*"))
+
+
+def heed_sigterm() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _is_fuse(pid: int) -> bool:
+    try:
+        return b"bnnpan_runtime\0fuse" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def _wait_for(found: Callable[[], _T]) -> _T:
+    deadline = time.monotonic() + 30
+    while not (result := found()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return result
 
 
 def test_boards_lists_what_an_application_gets() -> None:

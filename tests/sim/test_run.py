@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from bnnpan_runtime.errors import BackendError, SceneError
 from bnnpan_runtime.graph.native import instruction_sets
 from bnnpan_sim.board import load_board
-from bnnpan_sim.limits import Limiter
+from bnnpan_sim.limits import Limiter, run_limited
 from bnnpan_sim.run import BNNPAN, run_scenario
 from bnnpan_sim.scenario import Expectation, Scenario, SceneFiles, SynthScene, load_scenario, scenario_names
 
@@ -72,6 +73,14 @@ def test_a_run_that_breaks_its_promise_is_killed_and_leaves_no_product(
     assert not out.exists()
     assert report.measured_peak_bytes is None
     assert [event.name for event in report.events] == ["scene ready", "started", "oom_kill", "finished"]
+
+
+def test_the_doctor_sees_the_limit_it_runs_under(limiter: Limiter) -> None:
+    if limiter.name == "watchdog":
+        pytest.skip("watchdog: it makes no group")
+    program = "from bnnpan_runtime.doctor import _memory_limit; print(_memory_limit())"
+    outcome = run_limited([sys.executable, "-c", program], 160 * MIB, limiter)
+    assert outcome.stdout == "160MiB\n", outcome.stderr
 
 
 def test_a_broken_expectation_is_named(scene: SceneFiles, tmp_path: Path) -> None:

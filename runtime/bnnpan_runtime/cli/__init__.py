@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bnnpan_runtime import __version__
-from bnnpan_runtime.cli.failure import failing_in_one_line
+from bnnpan_runtime.cli.failure import cleaning_up_when_ended, failing_in_one_line
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -42,7 +42,7 @@ class CommandLine(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; expected failures become one line on stderr."""
-        with failing_in_one_line():
+        with cleaning_up_when_ended(), failing_in_one_line():
             return super().invoke(ctx)
 
 
@@ -94,12 +94,12 @@ def main(ctx: click.Context, verbose: int, quiet: bool) -> None:
 
     \b
     Exit codes:
-      0    done                          6    the product cannot be written
-      1    a defect of this program      7    the backend cannot be used
-      2    wrong usage                   8    a check did not pass
-      3    the scene cannot be used      9    a configuration is wrong
-      4    the bundle cannot be used     130  interrupted
-      5    the memory budget is too small
+      0    done                            6    the product cannot be written
+      1    a defect of this program        7    the backend cannot be used
+      2    wrong usage                     8    a check did not pass
+      3    the scene cannot be used        9    a configuration is wrong
+      4    the bundle cannot be used       130  interrupted
+      5    the memory budget is too small  143  terminated
     """
     ctx.obj = quiet
     level = logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]

@@ -10,7 +10,7 @@ from bnnpan_runtime.errors import VerificationError
 __all__ = ["command"]
 
 
-@click.command("doctor", short_help="Describe this computer and self-test every backend.")
+@click.command("doctor", short_help="Describe this computer, try every backend.")
 @json_option
 def command(as_json: bool) -> None:
     """Describe board, memory, libraries and backends, and run the self-test of every backend.

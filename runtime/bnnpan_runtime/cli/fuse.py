@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from bnnpan_runtime.cli.options import (
     tile_option,
 )
 from bnnpan_runtime.cli.progress import progress_bar
-from bnnpan_runtime.memory import format_size
+from bnnpan_runtime.memory import format_size, peak_bytes
 
 if TYPE_CHECKING:
     from bnnpan_runtime.contract import FuseReport
@@ -72,6 +73,12 @@ def command(
     from bnnpan_runtime.bundle import Bundle
     from bnnpan_runtime.run import fuse
 
+    if preview is not None:
+        from bnnpan_runtime.mosaic import check_output
+
+        if preview.absolute() == Path(out).absolute():
+            raise click.UsageError("--preview and --out name the same file")
+        check_output(preview, (Path(pan), Path(ms)), overwrite)
     opened = Bundle.open(bundle)
     with progress_bar("Fusing") as progress:
         report = fuse(
@@ -91,6 +98,7 @@ def command(
         from bnnpan_runtime.preview import draw_comparison
 
         draw_comparison(pan, ms, out, preview, opened.manifest.band_roles)
+        report = replace(report, measured_peak_bytes=peak_bytes())
     if as_json:
         echo_json(report.to_json())
     else:

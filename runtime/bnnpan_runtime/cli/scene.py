@@ -12,7 +12,7 @@ from bnnpan_runtime.cli.progress import progress_bar
 __all__ = ["command"]
 
 
-@click.group("scene")
+@click.group("scene", short_help="Make scenes to try things on.")
 def command() -> None:
     """Make scenes to try things on."""
 

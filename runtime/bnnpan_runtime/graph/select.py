@@ -17,45 +17,44 @@ BACKENDS = ("native", "onnx", "tflite")
 _log = logging.getLogger(__name__)
 
 
-def open_backend(name: str, bundle: Bundle, threads: int = 1) -> Backend:
-    """Open the backend for a bundle; `threads` is how many tiles will be fused at once.
+def open_backend(name: str, bundle: Bundle) -> Backend:
+    """Open the backend for a bundle; "auto" takes the first that opens.
 
-    "auto" takes the first that opens. Raises BackendError if the engine is not installed or unknown,
-    BundleError if the bundle lacks its files.
+    Raises BackendError if the engine is not installed or unknown, BundleError if the bundle lacks its files.
     """
     if name != "auto":
         if name not in _OPENERS:
             raise BackendError(f"no backend {name!r}; there are {', '.join(BACKENDS)} and auto")
-        return _OPENERS[name](bundle, threads)
+        return _OPENERS[name](bundle)
     reasons = []
     for candidate in BACKENDS:
         try:
-            return _OPENERS[candidate](bundle, threads)
+            return _OPENERS[candidate](bundle)
         except (BackendError, BundleError) as error:
             _log.warning("backend %s is not usable: %s", candidate, error)
             reasons.append(f"{candidate}: {error}")
     raise BackendError(f"no backend is usable ({'; '.join(reasons)})")
 
 
-def _open_native(bundle: Bundle, threads: int) -> Backend:
+def _open_native(bundle: Bundle) -> Backend:
     from bnnpan_runtime.graph.native import NativeBackend
 
     return NativeBackend(bundle.weights(), bundle.manifest.network)
 
 
-def _open_onnx(bundle: Bundle, threads: int) -> Backend:
+def _open_onnx(bundle: Bundle) -> Backend:
     from bnnpan_runtime.graph.onnx import OnnxBackend
 
     return OnnxBackend(bundle)
 
 
-def _open_tflite(bundle: Bundle, threads: int) -> Backend:
+def _open_tflite(bundle: Bundle) -> Backend:
     from bnnpan_runtime.graph.tflite import TfliteBackend
 
     return TfliteBackend(bundle)
 
 
-_OPENERS: dict[str, Callable[[Bundle, int], Backend]] = {
+_OPENERS: dict[str, Callable[[Bundle], Backend]] = {
     "native": _open_native,
     "onnx": _open_onnx,
     "tflite": _open_tflite,

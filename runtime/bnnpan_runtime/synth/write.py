@@ -15,7 +15,8 @@ from rasterio.transform import Affine
 from rasterio.windows import Window
 
 from bnnpan_runtime.errors import OutputError, SceneError, one_line
-from bnnpan_runtime.memory import format_size
+from bnnpan_runtime.memory import MIB, format_size
+from bnnpan_runtime.storage import raster_cache
 from bnnpan_runtime.synth.capture import Scene
 
 __all__ = ["FILE_NAMES", "write_scene"]
@@ -24,7 +25,7 @@ FILE_NAMES = ("pan.tif", "ms.tif", "truth.tif")
 
 _PAN_GSD_M = 0.5
 _WEST_M, _NORTH_M = 430_000.0, 5_012_000.0  # UTM zone 31 north, 45 degrees
-_CACHE_BYTES = 16 * 2**20
+_CACHE_BYTES = 16 * MIB
 
 
 def write_scene(
@@ -89,7 +90,7 @@ def _write(
     names = scene.camera.names
     ratio = scene.ratio
     with ExitStack() as stack:
-        stack.enter_context(rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES))
+        stack.enter_context(raster_cache(_CACHE_BYTES))
         pan, ms, truth = (
             stack.enter_context(rasterio.open(paths[name], "w", **profile))
             for name, profile in (
