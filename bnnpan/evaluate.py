@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,6 @@ from bnnpan_runtime.contract import Calibration, Window
 from bnnpan_runtime.errors import SceneError
 
 Scores = dict[str, dict[str, dict[str, float]]]
-ENOUGH_VALID = 0.98
-CANDIDATES_PER_PATCH = 16
 
 
 def evaluate(model: BNNPan, pairs: Iterable[Pair], true_prior: bool = False) -> dict[str, Any]:
@@ -64,10 +61,8 @@ def fuse_pair(model: BNNPan, pair: Pair, true_prior: bool = False) -> NDArray[np
         )
     pan = torch.from_numpy(_even(pair.pan) / np.float32(pair.dn_scale))[None]
     lms = torch.from_numpy(_even(pair.lms) / np.float32(pair.dn_scale))[None]
-    cut = [
-        (..., slice(patch.row, patch.row + patch.height), slice(patch.col, patch.col + patch.width))
-        for patch in calibration_patches(pair.valid, calibration)
-    ]
+    patches = calibration.choose(height, width, lambda window: float(pair.valid[_pixels(window)].mean()))
+    cut = [_pixels(patch) for patch in patches]
     prior = None
     if true_prior:
         truth = torch.from_numpy(_even(pair.gt) / np.float32(pair.dn_scale))[None]
@@ -77,22 +72,9 @@ def fuse_pair(model: BNNPan, pair: Pair, true_prior: bool = False) -> NDArray[np
     return fused * np.float32(pair.dn_scale)
 
 
-def calibration_patches(valid: NDArray[np.bool_], calibration: Calibration) -> list[Window]:
-    """Patches chosen as the runtime chooses them: the first places of the sequence that are valid enough.
-
-    `valid` is `(height, width)`, both at least a patch; fewer good places are filled up with the best others.
-    """
-    places = calibration.places(*valid.shape)
-    candidates = list(islice(places, CANDIDATES_PER_PATCH * calibration.count))
-
-    def share(window: Window) -> float:
-        rows, cols = (
-            slice(window.row, window.row + window.height),
-            slice(window.col, window.col + window.width),
-        )
-        return min(float(valid[rows, cols].mean()), ENOUGH_VALID)
-
-    return sorted(candidates, key=lambda window: -share(window))[: calibration.count]
+def _pixels(window: Window) -> tuple[Any, ...]:
+    rows = slice(window.row, window.row + window.height)
+    return ..., rows, slice(window.col, window.col + window.width)
 
 
 def _even(image: NDArray[np.float32]) -> NDArray[np.float32]:

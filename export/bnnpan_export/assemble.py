@@ -26,6 +26,7 @@ from bnnpan_runtime.contract import (
     WEIGHTS_NAME,
     Calibration,
     Manifest,
+    MemoryModel,
     NetworkShape,
     Phase,
 )
@@ -104,9 +105,10 @@ def export_bundle(
         distances = measure_parity(model, network, backends, scenes, calibration, identity.dn_scale)
         check_parity(distances, identity.dn_scale)
         say("measuring memory")
-        memory = {
-            name: measure_memory(draft, manifest, name) for name in ("onnx", "tflite") if name in formats
-        }
+        memory: dict[str, MemoryModel] = {}
+        for name in ("onnx", "tflite"):
+            if name in formats:
+                memory |= measure_memory(draft, manifest, name)
     parity = {name: distance.parity for name, distance in distances.items()}
     manifest = replace(manifest, parity=parity, memory=memory, files=file_entries(files))
     return Exported(pack_bundle(manifest, files), manifest)

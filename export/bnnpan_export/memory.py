@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bnnpan_runtime.contract import Manifest, MemoryModel
+from bnnpan_runtime.contract import Manifest, MemoryModel, calibration_memory
 from bnnpan_runtime.errors import BackendError
 from bnnpan_runtime.memory import MIB
 
@@ -26,17 +26,15 @@ _STEP_BYTES_PER_PIXEL = 128
 """Figures are rounded up to these steps: they stay on the safe side, and the same from run to run."""
 
 
-def measure_memory(draft: Path, manifest: Manifest, backend: str) -> MemoryModel:
-    """Memory model of one backend, valid for fusing a window and for calibrating.
+def measure_memory(draft: Path, manifest: Manifest, backend: str) -> dict[str, MemoryModel]:
+    """Memory models of one backend: of fusing a window, and of calibrating, which takes the same every time.
 
-    Calibration counts as a window of as many pixels as all its patches have. `draft` is a bundle with the
-    graphs. Raises `BackendError` if a measurement fails.
+    `draft` is a bundle with the graphs. Raises `BackendError` if a measurement fails.
     """
-    calibration = manifest.calibration
     windows = _WINDOWS if backend == "onnx" else (manifest.tflite_window,)
-    measured = [(side * side, _probe(draft, backend, "fuse", side)) for side in windows]
-    measured.append((calibration.count * calibration.patch**2, _probe(draft, backend, "calibrate", 0)))
-    return fit(measured)
+    fuse = fit([(side * side, _probe(draft, backend, "fuse", side)) for side in windows])
+    patches = _ceil(_MARGIN * _probe(draft, backend, "calibrate", 0), _STEP_FIXED_BYTES)
+    return {backend: fuse, calibration_memory(backend): MemoryModel(patches, 0.0)}
 
 
 def fit(measured: Sequence[tuple[int, int]]) -> MemoryModel:
@@ -47,8 +45,8 @@ def fit(measured: Sequence[tuple[int, int]]) -> MemoryModel:
     (start_pixels, start_bytes), *rest = sorted(measured)
     rises = [(size_bytes - start_bytes) / (pixels - start_pixels) for pixels, size_bytes in rest]
     return MemoryModel(
-        fixed_bytes=_ceil(start_bytes, _STEP_FIXED_BYTES),
-        bytes_per_window_pixel=float(_ceil(_MARGIN * max(rises), _STEP_BYTES_PER_PIXEL)),
+        fixed_bytes=_ceil(_MARGIN * start_bytes, _STEP_FIXED_BYTES),
+        bytes_per_window_pixel=float(_ceil(_MARGIN * max(rises, default=0.0), _STEP_BYTES_PER_PIXEL)),
     )
 
 

@@ -6,11 +6,10 @@ sees the same network.
 
 from __future__ import annotations
 
-from itertools import islice
-
 import numpy as np
 
 from bnnpan_runtime.contract import Calibration, Window
+from bnnpan_runtime.errors import SceneError
 from bnnpan_runtime.graph.protocol import Backend, Float32
 from bnnpan_runtime.memory import allocate
 from bnnpan_runtime.resample import Resampler
@@ -19,23 +18,31 @@ from bnnpan_runtime.units import Pixels, normalise
 
 __all__ = ["calibrate", "calibration_bytes", "patch_windows"]
 
-_ENOUGH_VALID = 0.98
-"""Share of measured pixels that makes a patch good enough."""
-
-_CANDIDATES_PER_PATCH = 16
+_MOST_BEYOND = 0.01
+"""Share of DN above the bit depth that hot pixels may explain."""
 
 
 def calibrate(scene: Scene, backend: Backend, calibration: Calibration, resampler: Resampler) -> Float32:
-    """Affines `(blocks, 2, channels)` of a scene, from `calibration.count` patches read one by one."""
+    """Affines `(blocks, 2, channels)` of a scene, from `calibration.count` patches read one by one.
+
+    Raises SceneError if the scene has more bits than was assumed.
+    """
     count, side = calibration.count, calibration.patch
     reader = _PatchReader(scene, resampler, side)
     pan, lms = (
         allocate((count, 1, side, side), np.float32),
         allocate((count, scene.bands, side, side), np.float32),
     )
+    beyond = 0.0
     for index, window in enumerate(patch_windows(scene, resampler, calibration)):
         reader.read(window)
+        beyond += reader.beyond_share() / count
         reader.network_units(window, pan[index, 0], lms[index])
+    if beyond > _MOST_BEYOND:
+        raise SceneError(
+            f"{scene.pan.name}: {beyond:.0%} of the DN are above {scene.dn_scale:.0f}, the largest of the"
+            " assumed bit depth; give the scene's own with --bit-depth"
+        )
     return backend.calibrate(pan, lms)
 
 
@@ -45,23 +52,11 @@ def calibration_bytes(scene: Scene, calibration: Calibration) -> int:
 
 
 def patch_windows(scene: Scene, resampler: Resampler, calibration: Calibration) -> list[Window]:
-    """The `calibration.count` patches of a scene.
-
-    They are the first ones of a low-discrepancy sequence that are at least 98 % measured. A scene with fewer
-    such places among the first 16 per patch gives its most complete ones instead, so that a narrow strip of
-    data is still calibrated on data.
-    """
-    windows = calibration.places(scene.height, scene.width)
+    """The `calibration.count` patches of a scene, by the rule of `Calibration.choose`."""
     if scene.pan_nodata is None and scene.ms_nodata is None:
-        return list(islice(windows, calibration.count))
+        return calibration.choose(scene.height, scene.width, lambda window: 1.0)
     reader = _PatchReader(scene, resampler, calibration.patch)
-    graded: list[tuple[float, Window]] = []
-    for window in islice(windows, _CANDIDATES_PER_PATCH * calibration.count):
-        graded.append((min(reader.valid_share(window), _ENOUGH_VALID), window))
-        if sum(share == _ENOUGH_VALID for share, _ in graded) == calibration.count:
-            break
-    graded.sort(key=lambda item: -item[0])  # stable: equals stay in sequence order
-    return [window for _, window in graded[: calibration.count]]
+    return calibration.choose(scene.height, scene.width, reader.valid_share)
 
 
 class _PatchReader:
@@ -88,6 +83,12 @@ class _PatchReader:
         gone_pan = 0.0 if self._scene.pan_nodata is None else np.mean(self._pan == self._scene.pan_nodata)
         gone_ms = 0.0 if self._scene.ms_nodata is None else np.mean(self._ms == self._scene.ms_nodata)
         return 1.0 - float(max(gone_pan, gone_ms))
+
+    def beyond_share(self) -> float:
+        """Share of DN of the patch read last beyond its bit depth, of PAN or MS, whichever is larger."""
+        scene = self._scene
+        sides = ((self._pan, scene.pan_nodata), (self._ms, scene.ms_nodata))
+        return max(float(np.mean((dn > scene.dn_scale) & (dn != nodata))) for dn, nodata in sides)
 
     def network_units(self, window: Window, pan: Float32, lms: Float32) -> None:
         """PAN and LMS of the patch read last."""

@@ -90,6 +90,8 @@ def _parse(path: Path, file: BinaryIO, size: int) -> dict[str, Entry]:
             raise _damaged(path, f"{name} is compressed; entries must be stored")
         if flags & ~_UTF8_NAME_FLAG:
             raise _damaged(path, f"{name} uses zip features (flags {flags:#x}) that bundles do not have")
+        if extra_size or comment_size:
+            raise _damaged(path, f"{name} carries extra fields or a comment")
         if record[16] != data_end:
             raise _damaged(path, f"{name} does not follow the entry before it")
         offset = _data_offset(path, file, record[16], (raw_name, flags, crc32, packed))
@@ -125,10 +127,10 @@ def _data_offset(path: Path, file: BinaryIO, start: int, expected: tuple[bytes, 
     header = file.read(_LOCAL.size)
     if len(header) == _LOCAL.size:
         record = _LOCAL.unpack(header)
-        name_size, extra_size = record[9], record[10]
-        same = (b"PK\x03\x04", flags, 0, crc32, size, size) == (record[0], record[2], record[3], *record[6:9])
-        if same and file.read(name_size) == raw_name:
-            return start + _LOCAL.size + int(name_size) + int(extra_size)
+        expected_record = (b"PK\x03\x04", flags, 0, crc32, size, size, len(raw_name), 0)
+        same = expected_record == (record[0], record[2], record[3], *record[6:11])
+        if same and file.read(len(raw_name)) == raw_name:
+            return start + _LOCAL.size + len(raw_name)
     raise _damaged(path, f"{raw_name.decode('ascii')} and its directory record disagree")
 
 

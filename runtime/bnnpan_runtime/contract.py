@@ -5,11 +5,14 @@ Everything here is a plain value: frozen dataclasses with JSON-able fields. Unit
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
+from itertools import islice
 from typing import Any, Literal, TypeVar
 
 PLASTIC_NUMBER = 1.32471795724474602596
+ENOUGH_VALID = 0.98
+CANDIDATES_PER_PATCH = 16
 
 SCHEMA = 1
 """Version of the bundle manifest."""
@@ -47,6 +50,21 @@ class Calibration:
 
     patch: int = 64
     count: int = 16
+
+    def choose(self, height: int, width: int, valid_share: Callable[[Window], float]) -> list[Window]:
+        """The patches of a scene: the first `places` that are at least 98 % measured.
+
+        A scene with fewer such places among the first 16 per patch gives its most complete ones instead, so
+        that a narrow strip of data is still calibrated on data. `valid_share` tells how much of a window is
+        measured, 0 to 1.
+        """
+        graded: list[tuple[float, Window]] = []
+        for window in islice(self.places(height, width), CANDIDATES_PER_PATCH * self.count):
+            graded.append((min(valid_share(window), ENOUGH_VALID), window))
+            if sum(share == ENOUGH_VALID for share, _ in graded) == self.count:
+                break
+        graded.sort(key=lambda item: -item[0])  # stable: equals stay in sequence order
+        return [window for _, window in graded[: self.count]]
 
     def places(self, height: int, width: int) -> Iterator[Window]:
         """Endless places for a patch in a scene, spread evenly however many are taken; even corners.
@@ -87,6 +105,11 @@ class MemoryModel:
     bytes_per_window_pixel: float
 
 
+def calibration_memory(backend: str) -> str:
+    """Key of `Manifest.memory` for what a backend allocates to calibrate a scene."""
+    return f"{backend}-calibrate"
+
+
 @dataclass(frozen=True)
 class Manifest:
     """Content of `manifest.json`.
@@ -94,7 +117,8 @@ class Manifest:
     dn_scale         DN value that is 1.0 in network units, `2**bit_depth - 1`
     halo             receptive-field radius of the fuse graph, rounded up to even, in PAN pixels
     tflite_window    window side of `fuse.tflite`, whose shape is fixed; 0 without that graph
-    memory           backend name -> what its library allocates (native reports its own arena)
+    memory           backend name, or `calibration_memory` of it -> what its library allocates for a window,
+                     or for a calibration (native reports its own arena)
     parity           file name or backend name -> distance to the PyTorch reference
     rollback_counter an older counter than the installed one is refused by an update agent
     """

@@ -22,6 +22,15 @@ def test_auto_takes_the_native_engine(bundle: Bundle):
     assert open_backend("auto", bundle).name == "native" == BACKENDS[0]
 
 
+def test_auto_never_goes_past_damage(bundle: Bundle, tmp_path: Path):
+    content = bytearray(bundle.path.read_bytes())
+    content[bundle.entries["weights.safetensors"].offset + 5000] ^= 1
+    damaged = tmp_path / "damaged.bnnpan"
+    damaged.write_bytes(content)
+    with pytest.raises(BundleError, match=r"weights\.safetensors"):
+        open_backend("auto", Bundle.open(damaged))
+
+
 def test_auto_goes_on_to_the_next_engine_and_says_why(
     onnx_bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from pathlib import Path
+
 import numpy as np
 import pytest
 from raw_scenes import RawScene, SceneWriter
 
+from bnnpan_runtime import fuse
 from bnnpan_runtime.bundle import Bundle
 from bnnpan_runtime.calibrate import patch_windows
 from bnnpan_runtime.contract import Window
+from bnnpan_runtime.errors import SceneError
 from bnnpan_runtime.resample import Resampler
 from bnnpan_runtime.scene import open_scene
 
@@ -54,3 +59,33 @@ def test_where_no_place_is_complete_the_most_complete_ones_are_taken(
 
     patches = patches_of(write_scene(500, 600, nodata=0, change=blank), bundle)
     assert all(patch.col < 320 and patch.col + patch.width > 280 for patch in patches)
+
+
+@pytest.mark.parametrize(
+    ("factor", "bit_depth", "refused"), [(8, None, True), (8, 16, False), (1, None, False)]
+)
+def test_a_scene_of_more_bits_than_assumed_is_refused(
+    write_scene: SceneWriter,
+    bundle: Bundle,
+    tmp_path: Path,
+    factor: int,
+    bit_depth: int | None,
+    refused: bool,
+):
+    def brighten(pan: np.ndarray, ms: np.ndarray) -> None:
+        pan *= factor
+        ms *= factor
+
+    raw, out = write_scene(change=brighten), tmp_path / "out.tif"
+    expected = pytest.raises(SceneError, match="--bit-depth") if refused else nullcontext()
+    with expected:
+        fuse(raw.pan, raw.ms, bundle, out, memory="4GiB", backend="native", bit_depth=bit_depth)
+    assert out.exists() != refused
+
+
+def test_a_few_hot_pixels_are_no_reason_to_refuse(write_scene: SceneWriter, bundle: Bundle, tmp_path: Path):
+    def burn(pan: np.ndarray, ms: np.ndarray) -> None:
+        pan[::40, ::40] = 65535
+
+    raw = write_scene(change=burn)
+    fuse(raw.pan, raw.ms, bundle, tmp_path / "out.tif", memory="4GiB", backend="native")

@@ -258,3 +258,11 @@ def test_plug_ins_are_found_and_broken_ones_say_so(tmp_path: Path, subprocess_en
     broken = bnnpan("bad", "--any", "thing")
     assert broken.returncode == 1 and "No module named 'absent_module'" in broken.stderr
     assert "is not a command" in bnnpan("odd").stderr
+
+
+@pytest.mark.parametrize("tile", ["15", "33", "-64"])
+def test_a_tile_that_cannot_be_is_wrong_usage(tile: str):
+    arguments = ("--pan", "p", "--ms", "m", "--out", "o", "--memory", "1GiB", "--tile", tile)
+    result = run("fuse", *arguments)
+    assert result.exit_code == 2
+    assert "--tile" in result.stderr

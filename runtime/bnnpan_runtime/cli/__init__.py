@@ -23,6 +23,8 @@ __all__ = ["main"]
 
 _OWN_COMMANDS = ("doctor", "fuse", "inspect", "plan", "quality", "scene", "verify")
 _PLUGIN_GROUP = "bnnpan.commands"
+_GROUND_COMMANDS = {"train": "train", "evaluate": "train", "export": "export", "sim": "sim"}
+"""Commands of the ground side and the extra of the distribution `bnnpan` that brings them."""
 
 
 class CommandLine(click.Group):
@@ -38,6 +40,8 @@ class CommandLine(click.Group):
             command: click.Command = import_module(f"bnnpan_runtime.cli.{cmd_name}").command
             return command
         plugin = _plugins().get(cmd_name)
+        if plugin is None and cmd_name in _GROUND_COMMANDS:
+            ctx.fail(f"{cmd_name!r} is of the ground side; install bnnpan[{_GROUND_COMMANDS[cmd_name]}]")
         return None if plugin is None else _load(plugin)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -82,7 +86,7 @@ def _broken(plugin: EntryPoint, reason: str) -> click.Command:
 @click.command(cls=CommandLine, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="bnnpan")
 @click.option("-v", "--verbose", count=True, help="Say more; twice for everything.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors, and show no progress.")
+@click.option("-q", "--quiet", is_flag=True, help="Show neither progress nor warnings.")
 @click.pass_context
 def main(ctx: click.Context, verbose: int, quiet: bool) -> None:
     """Pan-sharpening on a satellite's own computer, inside a promised memory budget.

@@ -106,13 +106,20 @@ def threads_option(function: _Function) -> _Function:
     )(function)
 
 
+def _even(ctx: click.Context, parameter: click.Parameter, value: int | None) -> int | None:
+    if value is not None and value % 2:
+        raise click.BadParameter(f"{value} is odd; sub-bands need an even side")
+    return value
+
+
 def tile_option(function: _Function) -> _Function:
     """`--tile`."""
     return click.option(
         "--tile",
-        type=click.IntRange(min=2),
+        type=click.IntRange(min=16),
+        callback=_even,
         metavar="PIXELS",
-        help="Side of a tile instead of the planned one; pixels of the product do not depend on it.",
+        help="Side of a tile instead of the planned one, even; the product does not depend on it.",
     )(function)
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from bnnpan_runtime.bundle import Bundle
 from bnnpan_runtime.errors import BackendError, one_line
+from bnnpan_runtime.graph.library_memory import patches_bytes, window_bytes
 from bnnpan_runtime.graph.protocol import BackendMemory, Float32
 
 if TYPE_CHECKING:
@@ -18,10 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["OnnxBackend"]
 
 _FATAL_ONLY = 4
-
-_UNMEASURED_FIXED_BYTES = 24 * 2**20
-_UNMEASURED_PLANES = 12
-"""For a bundle without a measured memory model: float planes of the trunk that are alive at a time."""
 
 
 class OnnxBackend:
@@ -47,11 +44,11 @@ class OnnxBackend:
 
     def memory(self, height: int, width: int) -> BackendMemory:
         """What ONNX Runtime allocates for one window, by the model measured at export."""
-        return BackendMemory(arena_bytes=0, library_bytes=self._library_bytes(height * width))
+        return BackendMemory(0, window_bytes(self._bundle.manifest, self.name, height * width))
 
     def calibration_bytes(self, count: int, patch: int) -> int:
         """What ONNX Runtime allocates for all patches, which it takes as one batch."""
-        return self._library_bytes(count * patch * patch)
+        return patches_bytes(self._bundle.manifest, self.name, count, patch)
 
     def calibrate(self, pan: Float32, lms: Float32) -> Float32:
         """Affines of a scene; the session lives only as long as this call, and its memory with it."""
@@ -89,11 +86,3 @@ class OnnxBackend:
             raise BackendError(
                 f"{self._bundle.path}: ONNX Runtime refuses {name}: {one_line(error)}"
             ) from error
-
-    def _library_bytes(self, pixels: int) -> int:
-        manifest = self._bundle.manifest
-        model = manifest.memory.get(self.name)
-        if model is not None:
-            return int(model.fixed_bytes + model.bytes_per_window_pixel * pixels)
-        network = manifest.network
-        return _UNMEASURED_FIXED_BYTES + 4 * _UNMEASURED_PLANES * network.channels * pixels

@@ -6,7 +6,8 @@ import logging
 from collections.abc import Callable
 
 from bnnpan_runtime.bundle import Bundle
-from bnnpan_runtime.errors import BackendError, BundleError
+from bnnpan_runtime.contract import WEIGHTS_NAME
+from bnnpan_runtime.errors import BackendError
 from bnnpan_runtime.graph.protocol import Backend
 
 __all__ = ["BACKENDS", "open_backend"]
@@ -14,13 +15,20 @@ __all__ = ["BACKENDS", "open_backend"]
 BACKENDS = ("native", "onnx", "tflite")
 """Best first: the order in which "auto" tries them."""
 
+_FILES = {
+    "native": (WEIGHTS_NAME,),
+    "onnx": ("calibrate.onnx", "fuse.onnx"),
+    "tflite": ("calibrate.tflite", "fuse.tflite"),
+}
+
 _log = logging.getLogger(__name__)
 
 
 def open_backend(name: str, bundle: Bundle) -> Backend:
-    """Open the backend for a bundle; "auto" takes the first that opens.
+    """Open the backend for a bundle; "auto" takes the first that the bundle has files for and that opens.
 
-    Raises BackendError if the engine is not installed or unknown, BundleError if the bundle lacks its files.
+    Raises BackendError if the engine is not installed or unknown, BundleError if the bundle lacks its files
+    or they are damaged: "auto" goes past what is missing, never past damage.
     """
     if name != "auto":
         if name not in _OPENERS:
@@ -28,9 +36,12 @@ def open_backend(name: str, bundle: Bundle) -> Backend:
         return _OPENERS[name](bundle)
     reasons = []
     for candidate in BACKENDS:
+        absent = [name for name in _FILES[candidate] if name not in bundle.manifest.files]
         try:
+            if absent:
+                raise BackendError(f"the bundle has no {absent[0]}")
             return _OPENERS[candidate](bundle)
-        except (BackendError, BundleError) as error:
+        except BackendError as error:
             _log.warning("backend %s is not usable: %s", candidate, error)
             reasons.append(f"{candidate}: {error}")
     raise BackendError(f"no backend is usable ({'; '.join(reasons)})")

@@ -13,15 +13,12 @@ from numpy.typing import NDArray
 
 from bnnpan_runtime.bundle import Bundle
 from bnnpan_runtime.errors import BackendError, BundleError
+from bnnpan_runtime.graph.library_memory import patches_bytes, window_bytes
 from bnnpan_runtime.graph.protocol import BackendMemory, Float32
 
 __all__ = ["TfliteBackend"]
 
 _MODULE = "interpreter_wrapper_lite"
-
-_UNMEASURED_FIXED_BYTES = 16 * 2**20
-_UNMEASURED_PLANES = 12
-"""For a bundle without a measured memory model: float planes of the trunk that are alive at a time."""
 
 
 class TfliteBackend:
@@ -45,11 +42,11 @@ class TfliteBackend:
 
     def memory(self, height: int, width: int) -> BackendMemory:
         """What the interpreter allocates, by the model measured at export."""
-        return BackendMemory(arena_bytes=0, library_bytes=self._library_bytes(height * width))
+        return BackendMemory(0, window_bytes(self._bundle.manifest, self.name, height * width))
 
     def calibration_bytes(self, count: int, patch: int) -> int:
         """What the interpreter allocates for all patches, which it takes as one batch."""
-        return self._library_bytes(count * patch * patch)
+        return patches_bytes(self._bundle.manifest, self.name, count, patch)
 
     def calibrate(self, pan: Float32, lms: Float32) -> Float32:
         """Affines of a scene; the interpreter lives only as long as this call."""
@@ -88,12 +85,6 @@ class TfliteBackend:
         except RuntimeError as error:
             raise BackendError(f"{self._bundle.path}: {name} fails ({error})") from error
         return outputs
-
-    def _library_bytes(self, pixels: int) -> int:
-        model = self._bundle.manifest.memory.get(self.name)
-        if model is not None:
-            return int(model.fixed_bytes + model.bytes_per_window_pixel * pixels)
-        return _UNMEASURED_FIXED_BYTES + 4 * _UNMEASURED_PLANES * self._network.channels * pixels
 
 
 def _channels_last(image: Float32) -> Float32:
