@@ -1,0 +1,55 @@
+"""Measure what freezing a scene's statistics costs: ERGAS with frozen affines against statistics per image.
+
+python tests/bench/freezing.py runs/ship --data DATA/manifest.json
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from bnnpan.checkpoint import load_model
+from bnnpan.data.pairs import Pair, load_pairs
+from bnnpan.evaluate import fuse_pair
+from bnnpan.metrics import reduced_resolution
+from bnnpan.model import BNNPan
+
+
+def main() -> None:
+    """Print one line per validation pair, and the mean."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--data", type=Path, required=True)
+    options = parser.parse_args()
+    model, experiment, _ = load_model(options.run)
+    config = experiment.data
+    changes = []
+    for pair in load_pairs(options.data, "val", config.bands, experiment.model.ratio, config.phase):
+        live, frozen = ergas(pair, per_image(model, pair)), ergas(pair, fuse_pair(model, pair))
+        changes.append(frozen / live - 1)
+        print(f"{pair.name:<20} per image {live:.4f}  frozen {frozen:.4f}  {changes[-1]:+.2%}")
+    print(f"{'mean':<20} {np.mean(changes):+.2%}")
+
+
+@torch.no_grad()
+def per_image(model: BNNPan, pair: Pair) -> np.ndarray:
+    """Fused image in DN, prior and statistics taken from the whole image."""
+    height, width = (side // 2 * 2 for side in pair.valid.shape)
+    scale = np.float32(pair.dn_scale)
+    pan, lms = (torch.from_numpy(image[:, :height, :width] / scale)[None] for image in (pair.pan, pair.lms))
+    fused = pair.lms.copy()
+    fused[:, :height, :width] = model(pan, lms, model.predicted_prior(pan, lms))[0].numpy() * scale
+    return fused
+
+
+def ergas(pair: Pair, image: np.ndarray) -> float:
+    """ERGAS over the valid pixels of a pair."""
+    bits = int(np.log2(pair.dn_scale + 1))
+    return reduced_resolution(pair.gt, image, bit_depth=bits, valid=pair.valid)["ERGAS"]
+
+
+if __name__ == "__main__":
+    main()
