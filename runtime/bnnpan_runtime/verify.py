@@ -21,14 +21,20 @@ from bnnpan_runtime.resample import Resampler
 from bnnpan_runtime.units import normalise, quantise
 from bnnpan_runtime.weights import GOLDEN_SIDE
 
-__all__ = ["LARGEST_SHARE_OVER_1DN", "Check", "golden_check", "verify"]
+__all__ = ["Check", "golden_check", "verify"]
 
-LARGEST_SHARE_OVER_1DN = 1e-3
+LARGEST_SHARE_OVER_1DN = 0.01
 """Share of the golden tile's values that may differ from the PyTorch reference by more than one DN.
 
-An activation next to a threshold may take another sign where float sums are rounded in another order, and one
-flipped sign moves a few pixels.
+An activation next to its threshold takes another sign where float sums are rounded in another order, as other
+processors do; one such sign moves up to about 80 pixels, half a percent of the tile.
 """
+
+LARGEST_SHARE_CHANGED = 0.05
+"""Share that may differ at all: wrong arithmetic moves most values, a flipped sign those around it."""
+
+LARGEST_AFFINE_ERROR = 1e-3
+"""Calibration is a mean over many pixels, where single signs hardly show; affines are of the order of 1."""
 
 
 @dataclass(frozen=True)
@@ -80,13 +86,16 @@ def golden_check(engine: Backend, bundle: Bundle) -> Check:
     golden = bundle.golden()
     affines, product = _run_golden(engine, bundle, golden)
     apart = np.abs(product.astype(np.int32) - golden.hrms.astype(np.int32))
-    share = float(np.mean(apart > 1))
-    from_reference = float(np.max(np.abs(affines - golden.affines)))
+    over, changed = float(np.mean(apart > 1)), float(np.mean(apart > 0))
+    affine_error = float(np.max(np.abs(affines - golden.affines)))
     return Check(
         name,
-        share <= LARGEST_SHARE_OVER_1DN,
-        f"{engine.isa}: largest difference {apart.max()} DN, {100 * share:.3f} % over 1 DN (bound"
-        f" {100 * LARGEST_SHARE_OVER_1DN:g} %), affines within {from_reference:.1e}",
+        over <= LARGEST_SHARE_OVER_1DN
+        and changed <= LARGEST_SHARE_CHANGED
+        and affine_error <= LARGEST_AFFINE_ERROR,
+        f"{engine.isa}: {changed:.2%} of the values differ (bound {LARGEST_SHARE_CHANGED:.0%}), {over:.2%} by"
+        f" over 1 DN (bound {LARGEST_SHARE_OVER_1DN:.0%}), the largest by {apart.max()} DN; affines within"
+        f" {affine_error:.1e} (bound {LARGEST_AFFINE_ERROR:.0e})",
     )
 
 

@@ -60,9 +60,16 @@ def test_a_backend_asked_for_by_name_has_to_work(tmp_path: Path):
     assert "golden tile: onnx" not in outcomes(verify(path, "native"))
 
 
-def test_other_weights_fail_the_golden_tile(tmp_path: Path):
-    bias = np.full(4, 0.01, np.float32)  # 20 DN
+@pytest.mark.parametrize("dn", [0.4, 20])
+def test_other_weights_fail_the_golden_tile(tmp_path: Path, dn: float):
+    bias = Bundle.open(SHIPPED).weights()["tail.bias"] + np.float32(dn / 2047)
     checks = outcomes(verify(with_tensors(tmp_path / "b", WEIGHTS_NAME, {"tail.bias": bias}), "native"))
+    assert checks["golden tile: native"] is False
+
+
+def test_other_weights_of_the_calibration_fail_the_golden_tile(tmp_path: Path):
+    bias = Bundle.open(SHIPPED).weights()["cdc.bias"] + np.float32(0.05)
+    checks = outcomes(verify(with_tensors(tmp_path / "b", WEIGHTS_NAME, {"cdc.bias": bias}), "native"))
     assert checks["golden tile: native"] is False
 
 
