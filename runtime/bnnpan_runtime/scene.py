@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ from bnnpan_runtime.tiles import even
 from bnnpan_runtime.units import Pixels
 
 __all__ = ["ProductFormat", "Scene", "grid_of", "nodata_of", "open_scene"]
+
+_log = logging.getLogger(__name__)
 
 _DTYPES = ("uint8", "uint16")
 
@@ -202,7 +205,10 @@ def grid_of(pan: DatasetReader, ms: DatasetReader) -> Grid:
         raise SceneError(
             f"{ms.name}: MS has another coordinate system than PAN; reproject one onto the other"
         )
-    if pan.transform.is_identity or ms.transform.is_identity:
+    without = [raster.name for raster in (pan, ms) if raster.transform.is_identity]
+    if len(without) == 1:
+        _log.warning("%s has no georeferencing; PAN and MS are taken to begin at the same corner", without[0])
+    if without:
         return grid_from_shapes(pan.shape, ms.shape)
     return grid_from_transforms(pan.transform, ms.transform, pan.shape)
 

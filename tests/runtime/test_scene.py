@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rasterio.transform import Affine
-from raw_scenes import SceneWriter, write_raster
+from raw_scenes import SceneWriter, read_raster, write_raster
 
 from bnnpan_runtime.bundle import Bundle
 from bnnpan_runtime.contract import Window
@@ -33,6 +33,16 @@ def test_georeferencing_tells_where_pan_begins_inside_ms(
     raw = write_scene(100, 100, ms_shape=(40, 40), offset=offset)
     with open_scene(raw.pan, raw.ms, bundle.manifest) as scene:
         assert scene.grid == Grid(4, *offset)
+
+
+def test_georeferencing_of_one_side_alone_is_not_used_and_said(
+    write_scene: SceneWriter, bundle: Bundle, caplog: pytest.LogCaptureFixture
+):
+    raw = write_scene(104, 96, ms_shape=(30, 30), offset=(4, 8))
+    write_raster(raw.ms, read_raster(raw.ms)[:, :26, :24])
+    with open_scene(raw.pan, raw.ms, bundle.manifest) as scene:
+        assert scene.grid == Grid(4)
+    assert "ms.tif has no georeferencing" in caplog.text
 
 
 def test_without_georeferencing_the_corners_coincide(write_scene: SceneWriter, bundle: Bundle):
