@@ -198,6 +198,20 @@ def test_a_compressed_entry_is_refused_before_it_is_unpacked(tmp_path: Path) -> 
     assert "compressed" in refusal(bomb)
 
 
+@pytest.mark.parametrize("hidden", [{"extra": b"\xfe\xca\x02\x00hi"}, {"comment": b"hi"}])
+def test_content_beside_the_entries_is_refused(tmp_path: Path, hidden: dict[str, bytes]) -> None:
+    files = files_of_a_bundle()
+    path = tmp_path / "b"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(MANIFEST_NAME, json.dumps(manifest_of(files)).encode())
+        for name, data in files.items():
+            entry = zipfile.ZipInfo(name)
+            for field, value in hidden.items():
+                setattr(entry, field, value)
+            archive.writestr(entry, data)
+    assert "extra fields or a comment" in refusal(path)
+
+
 def test_a_directory_with_very_many_entries_is_refused(tmp_path: Path) -> None:
     assert "claims" in refusal(write(tmp_path / "b", [(f"f{i}", b"") for i in range(1000)]))
 

@@ -67,6 +67,12 @@ def test_other_weights_fail_the_golden_tile(tmp_path: Path, dn: float):
     assert checks["golden tile: native"] is False
 
 
+def test_other_affines_fail_the_golden_tile_even_where_the_product_is_right(tmp_path: Path):
+    affines = Bundle.open(SHIPPED).golden().affines + np.float32(0.01)
+    checks = outcomes(verify(with_tensors(tmp_path / "b", GOLDEN_NAME, {"affines": affines}), "native"))
+    assert checks["golden tile: native"] is False
+
+
 def test_other_weights_of_the_calibration_fail_the_golden_tile(tmp_path: Path):
     bias = Bundle.open(SHIPPED).weights()["cdc.bias"] + np.float32(0.05)
     checks = outcomes(verify(with_tensors(tmp_path / "b", WEIGHTS_NAME, {"cdc.bias": bias}), "native"))
