@@ -105,14 +105,26 @@ def _head(weights: Weights, pan: Array, lms: Array) -> Array:
     return _haar(_convolve(np.concatenate([lms, pan]), weights["head.weight"], weights["head.bias"]))
 
 
+def fused(a: Array, b: Array, c: Array) -> Array:
+    """`a * b + c` with one rounding, as C's fmaf: the sum is rounded to odd in double, then to float."""
+    if np.result_type(a, b, c) != np.float32:
+        return a * b + c
+    exact, addend = a.astype(np.float64) * b.astype(np.float64), c.astype(np.float64)
+    total = np.asarray(exact + addend)
+    part = total - exact
+    lost = (exact - (total - part)) + (addend - part)
+    even = total.view(np.int64) % 2 == 0
+    towards = np.where(lost > 0, np.inf, -np.inf)
+    return np.where((lost != 0) & even, np.nextafter(total, towards), total).astype(np.float32)
+
+
 def _convolve(image: Array, weight: Array, bias: Array) -> Array:
     _, height, width = image.shape
     padded = np.pad(image, [(0, 0), (1, 1), (1, 1)])
     out = np.tile(bias[:, None, None], (1, height, width))
     for channel, ky, kx in product(range(len(image)), range(3), range(3)):
-        out = (
-            out + weight[:, channel, ky, kx, None, None] * padded[channel, ky : ky + height, kx : kx + width]
-        )
+        shifted = padded[channel, ky : ky + height, kx : kx + width]
+        out = fused(weight[:, channel, ky, kx, None, None], shifted, out)
     return out
 
 
@@ -134,36 +146,45 @@ def _inverse_haar(bands: Array) -> Array:
 
 def _block(weights: Weights, shape: NetworkShape, block: int, bands: Array, affine: Array) -> Array:
     trunk = {
-        name.removeprefix("trunk."): weights[name][block] for name in weights if name.startswith("trunk.")
+        name.removeprefix("trunk."): weights[name][block][..., None, None]
+        if name != "trunk.bits"
+        else weights[name][block]
+        for name in weights
+        if name.startswith("trunk.")
     }
+    gain, offset = affine[:, :, None, None]
     outputs = []
     for sub_band, x in enumerate(bands):
         unit = {name: value[sub_band] for name, value in trunk.items()}
-        y = _normalised_binary_convolution(unit, x)
-        y = y + x if shape.outer_skip else y
-        offset = affine[1] * (2 if sub_band == 0 else 0)
-        outputs.append(affine[0][:, None, None] * y + offset[:, None, None].astype(x.dtype))
+        centred, x_mean, ratio = _normalised_binary_convolution(unit, x)
+        keep = gain * x.dtype.type(2 if shape.outer_skip else 1)
+        constant = gain * unit["eta"]
+        if sub_band == 0:
+            constant = constant + 2 * offset
+        moved = fused(gain, x_mean, fused(keep, x, constant))
+        outputs.append(fused(gain * unit["inverse_lambda"], ratio * centred, moved))
     return np.stack(outputs)
 
 
-def _normalised_binary_convolution(unit: Weights, x: Array) -> Array:
-    scale, gamma, beta, zeta, inverse_lambda, phi, eta = (
-        unit[name][:, None, None]
-        for name in ("scale", "gamma", "beta", "zeta", "inverse_lambda", "phi", "eta")
-    )
-    u = binary_convolution(unit["bits"], unit["shift"], x).astype(x.dtype) * scale - gamma
-    v = np.where(u > 0, u, beta * u) + zeta
+def _normalised_binary_convolution(unit: Weights, x: Array) -> tuple[Array, Array, Array]:
+    """The branch less its mean and phi, the mean of x, and the deviation of x over that of the branch."""
+    sums = binary_convolution(unit["bits"], unit["shift"], x).astype(x.dtype)
+    u = fused(sums, unit["scale"], -unit["gamma"])
+    v = np.where(u > 0, u, unit["beta"] * u) + unit["zeta"]
     x_mean, x_variance = _statistics(x)
     v_mean, v_variance = _statistics(v)
     epsilon = x.dtype.type(1e-6)
-    gain = np.sqrt((x_variance + epsilon) / (v_variance + epsilon))
-    return x + (gain * ((v - v_mean) - phi) * inverse_lambda + x_mean + eta)
+    ratio = np.sqrt((x_variance + epsilon) / (v_variance + epsilon))
+    return (v - v_mean) - unit["phi"], x_mean, ratio
 
 
 def binary_convolution(bits: Array, shift: Array, x: Array) -> NDArray[np.int64]:
-    """Sums of signs of `x + shift` times weights, taps outside count 0; bits `(C, 3, 3, packed)`."""
+    """Sums of signs of `x + shift` times weights, taps outside count 0.
+
+    `bits` `(C, 3, 3, packed)`, `shift` `(C, 1, 1)`.
+    """
     channels, height, width = x.shape
-    signs = np.where(x + shift[:, None, None] < 0, -1, 1)
+    signs = np.where(x + shift < 0, -1, 1)
     padded = np.pad(signs, [(0, 0), (1, 1), (1, 1)])
     weight = 1 - 2 * np.unpackbits(bits, axis=-1, count=channels, bitorder="little").astype(np.int64)
     taps = product(range(3), range(3))
@@ -182,5 +203,5 @@ def _statistics(x: Array) -> tuple[Array, Array]:
     mean = total / channels
     squares = np.zeros_like(mean)
     for plane in x:
-        squares = squares + (plane - mean) * (plane - mean)
+        squares = fused(plane - mean, plane - mean, squares)
     return mean, squares / channels

@@ -1,12 +1,13 @@
 /* libbnnpan: the frozen BNNPan network in C. Public ABI, plain C types only.
  *
- * Two calls do the work: bnnpan_calibrate turns patches of one scene into affines, bnnpan_fuse applies the
- * network with those affines to one window. Neither allocates: the caller passes an arena. A model is
- * read-only after bnnpan_model_create, so any number of threads may use it, each with an arena of its own.
+ * bnnpan_calibrate turns patches of one scene into affines; bnnpan_fuse_tile takes a tile from DN to DN with those
+ * affines, and bnnpan_fuse does the same from LMS to HRMS in network units. None of them allocates: the caller
+ * passes an arena. A model is read-only after bnnpan_model_create, so any number of threads may use it, each with an
+ * arena of its own.
  *
- * Same inputs give the same bits on every instruction set, window crop, thread count and compiler: float32,
- * one rounding per operation, channels reduced one after another per pixel. The caller must leave the
- * floating-point environment in its default state (round to nearest, subnormals kept).
+ * Same inputs give the same bits on every instruction set, window crop, thread count and compiler: float32, one
+ * order of operations per pixel, fused multiply-adds in fixed places only (kernels/kernels.h). The caller must leave
+ * the floating-point environment in its default state (round to nearest, subnormals kept).
  */
 #ifndef BNNPAN_H
 #define BNNPAN_H
@@ -25,7 +26,7 @@ extern "C" {
 #endif
 
 /* Raised whenever a declaration below changes its meaning. */
-#define BNNPAN_ABI_VERSION 1
+#define BNNPAN_ABI_VERSION 2
 
 enum { BNNPAN_SUB_BANDS = 4 }; /* LL, LH, HL, HH */
 
@@ -86,7 +87,41 @@ typedef enum bnnpan_status {
     BNNPAN_OK = 0,
     BNNPAN_BAD_SIZE = 1,    /* height or width is not even, not positive, or too large */
     BNNPAN_SMALL_ARENA = 2, /* fewer bytes than the matching bnnpan_*_arena_bytes */
+    BNNPAN_BAD_TILE = 3,    /* core, phase, MS size or sample type of a tile do not fit */
+    BNNPAN_NO_ARGUMENT = 4, /* a pointer is NULL, or not aligned for its type */
 } bnnpan_status;
+
+/* Types of DN as they are stored. */
+typedef enum bnnpan_sample {
+    BNNPAN_UINT8,
+    BNNPAN_UINT16,
+    BNNPAN_INT16,
+    BNNPAN_FLOAT32,
+    BNNPAN_SAMPLE_COUNT
+} bnnpan_sample;
+
+/* Interpolation of MS along one axis: the PAN position q = ratio * k + phase is the sum, tap after tap, of `taps` MS
+ * samples from sample k on, each times weights[phase][tap]; zero weights are skipped. */
+typedef struct bnnpan_axis {
+    int32_t ratio, taps;
+    const float *weights; /* (ratio, taps) */
+} bnnpan_axis;
+
+/* A tile in DN, C-contiguous. The window's first row and column are PAN positions row_phase and col_phase, below
+ * the ratio, of the MS it comes with: ms_height = (row_phase + height - 1) / ratio + taps, ms_width likewise. */
+typedef struct bnnpan_tile {
+    const void *pan; /* (height, width) */
+    const void *ms;  /* (B, ms_height, ms_width) */
+    void *product;   /* (B, core_height, core_width), overlaps no input */
+    bnnpan_axis rows, cols;
+    int32_t sample;                                       /* bnnpan_sample of all three */
+    int32_t height, width;                                /* of the window, even */
+    int32_t core_row, core_col, core_height, core_width;  /* the part of the window that is written */
+    int32_t row_phase, col_phase;
+    float dn_scale;                                       /* DN per network unit */
+    int32_t has_pan_nodata, has_ms_nodata;                /* 1: DN equal to the next are read as 0 */
+    float pan_nodata, ms_nodata;
+} bnnpan_tile;
 
 BNNPAN_API int32_t bnnpan_abi_version(void);
 
@@ -107,6 +142,15 @@ BNNPAN_API size_t bnnpan_fuse_arena_bytes(const bnnpan_model *model, int32_t hei
  * `out` overlaps no input. */
 BNNPAN_API int32_t bnnpan_fuse(const bnnpan_model *model, int32_t height, int32_t width, const float *pan,
                                const float *lms, const float *affines, float *out, void *arena, size_t arena_bytes);
+
+/* Scratch for one tile: of it only the shape, the phases and the axes' ratio and taps are read. 0 when not valid.
+ * Grows with the width only. */
+BNNPAN_API size_t bnnpan_fuse_tile_arena_bytes(const bnnpan_model *model, const bnnpan_tile *tile);
+
+/* Normalises, interpolates, fuses, and rounds to the nearest DN (half to even) within the range of its type; float32
+ * products are neither rounded nor clipped. affines (N, 2, C). */
+BNNPAN_API int32_t bnnpan_fuse_tile(const bnnpan_model *model, const bnnpan_tile *tile, const float *affines,
+                                    void *arena, size_t arena_bytes);
 
 BNNPAN_API size_t bnnpan_calibrate_arena_bytes(const bnnpan_model *model, int32_t height, int32_t width);
 

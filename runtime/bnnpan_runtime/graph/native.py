@@ -21,7 +21,7 @@ from bnnpan_runtime.weights import weights_layout
 
 __all__ = ["NativeBackend", "instruction_sets", "library_path"]
 
-ABI_VERSION = 1
+ABI_VERSION = 2
 """`BNNPAN_ABI_VERSION` of bnnpan.h that the declarations below follow."""
 
 LIBRARY_VARIABLE = "BNNPAN_NATIVE_LIBRARY"
@@ -61,7 +61,12 @@ ARRAYS = (
 )
 """Order of `bnnpan_array_id`."""
 
-_STATUS = {1: "height and width must be even, 2 to 32768", 2: "the arena is too small"}
+_STATUS = {
+    1: "height and width must be even, 2 to 32768",
+    2: "the arena is too small",
+    3: "the tile does not fit its window or its MS",
+    4: "an array is missing or not aligned",
+}
 
 
 class _Shape(ctypes.Structure):

@@ -1,0 +1,78 @@
+/* Binary 3x3 convolution of one vector of pixels: exact sums of signs times weights, filter after filter.
+ *
+ * Over the taps inside the window, sum = C * taps - 2 * different bits. A tap outside counts 0, but reads packed zeros
+ * (positive signs), so it adds popcount(weight) different bits. What that comes to is known beforehand:
+ * `most` = C * (taps inside) + 2 * popcount(weights of the taps outside) for rows outside, and the same surplus,
+ * 2 * popcount(weight) - C per tap, in `left` and `right` for the columns. So the loop has no case for the border,
+ * and |sum| <= 9 C < 2^24 is exact in float. */
+#ifndef BNNPAN_BINARY_SUMS_H
+#define BNNPAN_BINARY_SUMS_H
+
+#include "../simd/simd.h"
+#include "kernels.h"
+
+/* Most words of a packed pixel: 256 channels. */
+enum { BNNPAN_MAX_WORDS = 8 };
+
+typedef struct sum_neighbours {
+    vwords word[BNNPAN_MAX_WORDS * BNNPAN_TAPS]; /* (words, 9) */
+} sum_neighbours;
+
+/* Which lanes are the first and the last pixel of the row: 1 there, 0 elsewhere. */
+typedef struct sum_edges {
+    vfloat left, right;
+} sum_edges;
+
+BNNPAN_INLINE void load_neighbours(sum_neighbours *around, const bnnpan_packed_rows *packed, int32_t words,
+                                   int32_t first) {
+    for (int32_t word = 0; word < words; word++)
+        for (int32_t tap = 0; tap < BNNPAN_TAPS; tap++)
+            around->word[word * BNNPAN_TAPS + tap] = w_load(packed->row[tap / 3] + word * packed->stride +
+                                                            BNNPAN_ROW_ALIGNMENT - 1 + first + tap % 3);
+}
+
+BNNPAN_INLINE sum_edges find_edges(int32_t first, int32_t n) {
+    float left[BNNPAN_LANES], right[BNNPAN_LANES];
+    for (int32_t lane = 0; lane < BNNPAN_LANES; lane++) {
+        left[lane] = first + lane == 0;
+        right[lane] = first + lane == n - 1;
+    }
+    return (sum_edges){v_load(left), v_load(right)};
+}
+
+BNNPAN_INLINE int touches_edge(int32_t first, int32_t n) { return first == 0 || first + BNNPAN_LANES >= n; }
+
+/* Packed words of a vector of pixels into their row; pixel n, if the vector reaches beyond the row, is zero. */
+BNNPAN_INLINE void store_marks(uint32_t *row, int32_t stride, int32_t word, int32_t first, int32_t n, vwords marks) {
+    uint32_t *pixels = row + word * stride + BNNPAN_ROW_ALIGNMENT;
+    w_store(pixels + first, marks);
+    if (first + BNNPAN_LANES > n) pixels[n] = 0;
+}
+
+/* Different bits between the neighbourhood and one filter. */
+BNNPAN_INLINE vwords count_different(const sum_neighbours *around, const uint32_t *bits, int32_t words) {
+    vwords total = w_set(0);
+    for (int32_t first = 0; first < words * BNNPAN_TAPS; first += BNNPAN_COUNT_WORDS) {
+        const int32_t left = words * BNNPAN_TAPS - first;
+        vcounts counts = c_zero();
+        for (int32_t i = first; i < first + (left < BNNPAN_COUNT_WORDS ? left : BNNPAN_COUNT_WORDS); i++)
+            counts = c_add(counts, around->word[i], bits[i]);
+        total = w_add(total, c_total(counts));
+    }
+    return total;
+}
+
+/* The exact sum of one filter; `edges` NULL for a vector that holds neither end of the row. */
+BNNPAN_INLINE vfloat sum_of_signs(const bnnpan_unit *unit, const sum_neighbours *around, int32_t words,
+                                  int32_t filter, int32_t outside, const sum_edges *edges) {
+    const uint32_t *bits = unit->bits + (size_t)filter * (size_t)words * BNNPAN_TAPS;
+    const int32_t constant = outside * unit->channels + filter;
+    vfloat sum = v_fma(w_float(count_different(around, bits, words)), v_set(-2.0f), v_set(unit->most[constant]));
+    if (edges != NULL) {
+        sum = v_fma(edges->left, v_set(unit->left[constant]), sum);
+        sum = v_fma(edges->right, v_set(unit->right[constant]), sum);
+    }
+    return sum;
+}
+
+#endif

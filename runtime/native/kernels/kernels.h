@@ -1,0 +1,147 @@
+/* Row kernels, compiled once per instruction set over the vocabulary of simd/simd.h. All work on one row or two,
+ * vectorised across its pixels, with the same order of operations per pixel everywhere:
+ *
+ *   - sums over channels, inputs and taps run in their order, one after another;
+ *   - products and sums are rounded one by one, except where v_fma stands;
+ *   - sums of signs are exact integers.
+ *
+ * So every set, window, crop and thread count gives the same bits.
+ *
+ * A file that defines kernels is compiled with BNNPAN_ISA set to the set's name; BNNPAN_KERNEL(pack_row) is then
+ * pack_row_<isa>. kernels.c collects them in one table per set. */
+#ifndef BNNPAN_KERNELS_H
+#define BNNPAN_KERNELS_H
+
+#include <float.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "rows.h"
+
+/* x87 and a few others keep float in a wider type between operations: other bits than everywhere else. */
+#if FLT_EVAL_METHOD == 1 || FLT_EVAL_METHOD == 2
+#error "float must be rounded to float at every operation; on 32-bit x86 compile with -msse2 -mfpmath=sse"
+#endif
+
+enum { BNNPAN_TAPS = 9, BNNPAN_WORD_BITS = 32 };
+
+/* Which rows around the one computed lie outside the window. */
+enum { BNNPAN_ABOVE_OUTSIDE = 1, BNNPAN_BELOW_OUTSIDE = 2, BNNPAN_OUTSIDE_CASES = 4 };
+
+/* One NBC unit, prepared; C channels, `words` 32-bit words per packed pixel. */
+typedef struct bnnpan_unit {
+    int32_t channels;
+    int32_t words;
+    const uint32_t *bits; /* (C, words, 9) */
+    /* Sum of signs over a filter's taps inside, were no bit different; and what the first and last pixel of a row
+     * add to it, see binary_sums.h. Whole numbers, (BNNPAN_OUTSIDE_CASES, C). */
+    const float *most, *left, *right;
+    const float *threshold; /* (C), -shift; like all that follow */
+    const float *scale;
+    const float *minus_gamma;
+    const float *beta;
+    const float *zeta;
+    const float *phi;
+    const float *inverse_lambda;
+    const float *eta;
+} bnnpan_unit;
+
+/* What a unit's normalised branch, its input x and the affine of the scene come to, per channel: the new
+ *   x = branch * t + (mean * mean_x + (keep * x + offset)),
+ * mean_x the mean of x over the channels of its pixel. */
+typedef struct bnnpan_output {
+    const float *keep, *mean, *branch, *offset; /* (C) */
+} bnnpan_output;
+
+/* Three packed rows around the one computed, as in rows.h; one outside is a row of zeros, and said in `outside`. */
+typedef struct bnnpan_packed_rows {
+    const uint32_t *row[3];
+    int32_t outside;
+    int32_t stride;
+} bnnpan_packed_rows;
+
+/* Where the signs of the new row go, against the thresholds of the next block; NULL: nowhere. */
+typedef struct bnnpan_packing {
+    const float *threshold;
+    uint32_t *row;
+} bnnpan_packing;
+
+/* Four split pixel rows (rows.h), y - 1 to y + 2, around the two computed: plane i of row k is row[k] + i * step[k].
+ * A row outside the window is one row of zeros with step 0. */
+typedef struct bnnpan_pixel_rows {
+    const float *row[4];
+    size_t step[4];
+    int32_t planes;
+} bnnpan_pixel_rows;
+
+/* A float 3x3 convolution of those rows: weight (outputs, planes, 9), bias (outputs). */
+typedef struct bnnpan_filters {
+    const float *weight, *bias;
+    int32_t outputs;
+} bnnpan_filters;
+
+/* Largest number of taps along one axis. */
+enum { BNNPAN_MAX_TAPS = 64 };
+
+typedef struct bnnpan_taps {
+    int32_t count; /* at least 1 */
+    const float *row[BNNPAN_MAX_TAPS];
+    float weight[BNNPAN_MAX_TAPS];
+} bnnpan_taps;
+
+typedef struct bnnpan_kernels {
+    const char *name;
+    /* Signs of x (C, stride) against the thresholds, into one packed row. */
+    void (*pack_row)(const float *x, int32_t stride, int32_t channels, const bnnpan_packing *packing,
+                     int32_t packed_stride, int32_t n);
+    /* Sums of signs of one row, (C, bnnpan_row_length(n)): what nbc_row computes first, for tests and timings. */
+    void (*sums_row)(const bnnpan_unit *unit, const bnnpan_packed_rows *packed, int32_t *sums, int32_t n);
+    /* One NBC unit and its affine on one row of a sub-band, in place; x is (C, stride), scratch (C, 16). */
+    void (*nbc_row)(const bnnpan_unit *unit, const bnnpan_output *output, const bnnpan_packed_rows *packed, float *x,
+                    int32_t stride, int32_t n, const bnnpan_packing *packing, float *scratch);
+    /* Two pixel rows of 2n columns of every filter, Haar transformed: x (4, outputs, stride). Weight and bias are half
+     * those of the convolution, which is the transform's factor. */
+    void (*head_rows)(const bnnpan_pixel_rows *rows, const bnnpan_filters *filters, float *x, int32_t stride, int32_t n);
+    /* Two split pixel rows of every filter: even and odd (outputs, split row). */
+    void (*convolve_rows)(const bnnpan_pixel_rows *rows, const bnnpan_filters *filters, float *even, float *odd,
+                          int32_t n);
+    /* One row of the sub-bands of one channel to two split pixel rows, zeros at their ends as in rows.h. */
+    void (*inverse_haar_rows)(const float *const sub_bands[4], float *even, float *odd, int32_t n);
+    /* The weighted sum of rows of n values, at any address. */
+    void (*weigh_rows)(float *out, const bnnpan_taps *taps, int32_t n);
+    /* DN of type `sample` to network units: DN / dn_scale, 0 where DN equals *nodata. */
+    void (*normalise_row)(int32_t sample, const void *dn, float dn_scale, const float *nodata, float *out, int32_t n);
+    /* A row of 2n values to its even and odd ones, and back. */
+    void (*split_row)(const float *row, float *even, float *odd, int32_t n);
+    void (*join_row)(const float *even, const float *odd, float *row, int32_t n);
+    /* Network units to DN of type `sample`, see bnnpan_fuse_tile. */
+    void (*quantise_row)(int32_t sample, const float *x, float dn_scale, void *dn, int32_t n);
+} bnnpan_kernels;
+
+#define BNNPAN_JOIN2(a, b) a##_##b
+#define BNNPAN_JOIN(a, b) BNNPAN_JOIN2(a, b)
+#define BNNPAN_KERNEL(name) BNNPAN_JOIN(name, BNNPAN_ISA)
+
+#ifdef BNNPAN_ISA
+void BNNPAN_KERNEL(pack_row)(const float *x, int32_t stride, int32_t channels, const bnnpan_packing *packing,
+                             int32_t packed_stride, int32_t n);
+void BNNPAN_KERNEL(sums_row)(const bnnpan_unit *unit, const bnnpan_packed_rows *packed, int32_t *sums, int32_t n);
+void BNNPAN_KERNEL(nbc_row)(const bnnpan_unit *unit, const bnnpan_output *output, const bnnpan_packed_rows *packed,
+                            float *x, int32_t stride, int32_t n, const bnnpan_packing *packing, float *scratch);
+void BNNPAN_KERNEL(head_rows)(const bnnpan_pixel_rows *rows, const bnnpan_filters *filters, float *x, int32_t stride,
+                              int32_t n);
+void BNNPAN_KERNEL(convolve_rows)(const bnnpan_pixel_rows *rows, const bnnpan_filters *filters, float *even,
+                                  float *odd, int32_t n);
+void BNNPAN_KERNEL(inverse_haar_rows)(const float *const sub_bands[4], float *even, float *odd, int32_t n);
+void BNNPAN_KERNEL(weigh_rows)(float *out, const bnnpan_taps *taps, int32_t n);
+void BNNPAN_KERNEL(normalise_row)(int32_t sample, const void *dn, float dn_scale, const float *nodata, float *out,
+                                  int32_t n);
+void BNNPAN_KERNEL(split_row)(const float *row, float *even, float *odd, int32_t n);
+void BNNPAN_KERNEL(join_row)(const float *even, const float *odd, float *row, int32_t n);
+void BNNPAN_KERNEL(quantise_row)(int32_t sample, const float *x, float dn_scale, void *dn, int32_t n);
+#endif
+
+/* Floats of scratch for nbc_row. */
+static inline size_t bnnpan_nbc_scratch(int32_t channels) { return (size_t)channels * BNNPAN_ROW_ALIGNMENT; }
+
+#endif

@@ -1,0 +1,133 @@
+#include "scene.h"
+
+#include <string.h>
+
+static size_t sample_bytes(int32_t sample) {
+    static const size_t BYTES[BNNPAN_SAMPLE_COUNT] = {1, 2, 2, 4};
+    return BYTES[sample];
+}
+
+int32_t bnnpan_scene_ms_length(const bnnpan_axis *axis, int32_t phase, int32_t count) {
+    return (phase + count - 1) / axis->ratio + axis->taps;
+}
+
+int bnnpan_scene_is_given(const bnnpan_tile *tile) {
+    const void *const rasters[] = {tile->pan, tile->ms, tile->product};
+    for (int i = 0; i < 3; i++)
+        if (rasters[i] == NULL || (uintptr_t)rasters[i] % sample_bytes(tile->sample) != 0) return 0;
+    return 1;
+}
+
+void bnnpan_scene_layout(bnnpan_scene *scene, bnnpan_arena *arena, const bnnpan_kernels *kernels,
+                         const bnnpan_tile *tile, int32_t bands) {
+    const size_t width = (size_t)bnnpan_row_length(tile->width);
+    scene->kernels = kernels;
+    scene->tile = tile;
+    scene->bands = bands;
+    scene->ms_height = bnnpan_scene_ms_length(&tile->rows, tile->row_phase, tile->height);
+    scene->ms_width = bnnpan_scene_ms_length(&tile->cols, tile->col_phase, tile->width);
+    /* Runs of a phase begin anywhere and are computed in whole vectors. */
+    scene->ms_stride = (size_t)bnnpan_row_length(scene->ms_width) + BNNPAN_ROW_ALIGNMENT;
+    const size_t rows = (size_t)tile->rows.taps * (size_t)bands;
+    scene->ms = bnnpan_arena_take(arena, rows * scene->ms_stride, sizeof(float));
+    scene->tall = bnnpan_arena_take(arena, scene->ms_stride, sizeof(float));
+    const int32_t longest = (tile->width + tile->cols.ratio - 1) / tile->cols.ratio;
+    scene->phase = bnnpan_arena_take(arena, (size_t)bnnpan_row_length(longest), sizeof(float));
+    scene->row = bnnpan_arena_take(arena, width, sizeof(float));
+    scene->dn = bnnpan_arena_take(arena, width, sizeof(float));
+}
+
+void bnnpan_scene_start(bnnpan_scene *scene) {
+    const size_t rows = (size_t)scene->tile->rows.taps * (size_t)scene->bands;
+    scene->loaded = 0;
+    memset(scene->ms, 0, rows * scene->ms_stride * sizeof(float));
+    memset(scene->tall, 0, scene->ms_stride * sizeof(float));
+}
+
+static void normalise(const bnnpan_scene *scene, const void *raster, size_t first, const float *nodata, float *out,
+                      int32_t n) {
+    const bnnpan_tile *tile = scene->tile;
+    const char *dn = (const char *)raster + first * sample_bytes(tile->sample);
+    scene->kernels->normalise_row(tile->sample, dn, tile->dn_scale, nodata, out, n);
+}
+
+/* Row `row` of MS, all bands, in its slot of the ring. */
+static float *ms_row(const bnnpan_scene *scene, int32_t row) {
+    return scene->ms + (size_t)(row % scene->tile->rows.taps) * (size_t)scene->bands * scene->ms_stride;
+}
+
+static void load_ms(bnnpan_scene *scene, int32_t last) {
+    const bnnpan_tile *tile = scene->tile;
+    for (; scene->loaded <= last && scene->loaded < scene->ms_height; scene->loaded++)
+        for (int32_t band = 0; band < scene->bands; band++) {
+            const size_t row = (size_t)band * (size_t)scene->ms_height + (size_t)scene->loaded;
+            normalise(scene, tile->ms, row * (size_t)scene->ms_width, tile->has_ms_nodata ? &tile->ms_nodata : NULL,
+                      ms_row(scene, scene->loaded) + (size_t)band * scene->ms_stride, scene->ms_width);
+        }
+}
+
+/* Takes the k-th tap of a phase with its row, unless its weight is 0. */
+static void add_tap(bnnpan_taps *taps, const bnnpan_axis *axis, int32_t phase, int32_t k, const float *row) {
+    const float weight = axis->weights[(size_t)phase * (size_t)axis->taps + (size_t)k];
+    if (weight == 0.0f) return;
+    taps->row[taps->count] = row;
+    taps->weight[taps->count++] = weight;
+}
+
+/* One band at the height of PAN row y, over the width of MS, into `tall`. */
+static void interpolate_column(const bnnpan_scene *scene, int32_t band, int32_t y) {
+    const bnnpan_axis *axis = &scene->tile->rows;
+    const int32_t position = scene->tile->row_phase + y, first = position / axis->ratio;
+    bnnpan_taps taps = {.count = 0};
+    for (int32_t k = 0; k < axis->taps; k++)
+        add_tap(&taps, axis, position % axis->ratio, k, ms_row(scene, first + k) + (size_t)band * scene->ms_stride);
+    scene->kernels->weigh_rows(scene->tall, &taps, scene->ms_width);
+}
+
+/* Every ratio-th pixel of a row from pixel `place` on, into `row`. */
+static void interpolate_phase(const bnnpan_scene *scene, int32_t place) {
+    const bnnpan_tile *tile = scene->tile;
+    const bnnpan_axis *axis = &tile->cols;
+    const int32_t position = tile->col_phase + place, first = position / axis->ratio;
+    const int32_t count = (tile->width - place + axis->ratio - 1) / axis->ratio;
+    bnnpan_taps taps = {.count = 0};
+    for (int32_t k = 0; k < axis->taps; k++)
+        add_tap(&taps, axis, position % axis->ratio, k, scene->tall + first + k);
+    scene->kernels->weigh_rows(scene->phase, &taps, count);
+    for (int32_t i = 0; i < count; i++) scene->row[place + i * axis->ratio] = scene->phase[i];
+}
+
+void bnnpan_scene_read(void *context, int32_t y, float *rows) {
+    bnnpan_scene *scene = context;
+    const bnnpan_tile *tile = scene->tile;
+    const int32_t n = tile->width / 2;
+    const size_t split = (size_t)bnnpan_split_floats(n);
+    float *pan = rows + (size_t)scene->bands * split;
+    load_ms(scene, (tile->row_phase + y) / tile->rows.ratio + tile->rows.taps - 1);
+    for (int32_t band = 0; band < scene->bands; band++) {
+        float *lms = rows + (size_t)band * split;
+        interpolate_column(scene, band, y);
+        for (int32_t place = 0; place < tile->cols.ratio && place < tile->width; place++)
+            interpolate_phase(scene, place);
+        scene->kernels->split_row(scene->row, bnnpan_even(lms), bnnpan_odd(lms, n), n);
+    }
+    normalise(scene, tile->pan, (size_t)y * (size_t)tile->width, tile->has_pan_nodata ? &tile->pan_nodata : NULL,
+              scene->row, tile->width);
+    scene->kernels->split_row(scene->row, bnnpan_even(pan), bnnpan_odd(pan, n), n);
+}
+
+void bnnpan_scene_write(void *context, int32_t y, const float *rows) {
+    const bnnpan_scene *scene = context;
+    const bnnpan_tile *tile = scene->tile;
+    const int32_t n = tile->width / 2, core_y = y - tile->core_row;
+    const size_t split = (size_t)bnnpan_split_floats(n), bytes = sample_bytes(tile->sample);
+    const size_t width = (size_t)tile->core_width, height = (size_t)tile->core_height;
+    for (int32_t band = 0; band < scene->bands; band++) {
+        const float *even = rows + (size_t)band * split + BNNPAN_ROW_ALIGNMENT;
+        scene->kernels->join_row(even, even + bnnpan_half_floats(n), scene->row, n);
+        scene->kernels->quantise_row(tile->sample, scene->row + tile->core_col, tile->dn_scale, scene->dn,
+                                     tile->core_width);
+        const size_t first = ((size_t)band * height + (size_t)core_y) * width;
+        memcpy((char *)tile->product + first * bytes, scene->dn, width * bytes);
+    }
+}

@@ -1,0 +1,38 @@
+/* The binary trunk as a row wavefront, in the wavelet domain.
+ *
+ * Block n computes sub-band row r in place as soon as its input rows r-1, r, r+1 have been packed, one row behind
+ * block n-1. So only blocks + 1 rows of the four sub-bands exist at a time, whatever the height of the window. */
+#ifndef BNNPAN_TRUNK_H
+#define BNNPAN_TRUNK_H
+
+#include "../engine/units.h"
+
+/* Fills x (4, C, stride) with sub-band row `row`; rows are asked for in order. */
+typedef void bnnpan_row_source(void *context, int32_t row, float *x, int32_t stride);
+
+/* Takes finished rows in order: x (4, C, stride) is sub-band row `row`. */
+typedef void bnnpan_row_sink(void *context, int32_t row, const float *x, int32_t stride);
+
+typedef struct bnnpan_trunk {
+    const bnnpan_units *units;
+    int32_t blocks;        /* how many of the units' blocks run */
+    int32_t rows, cols;    /* of a sub-band */
+    int32_t first_needed;  /* sub-band rows first_needed .. last_needed of the last block are wanted by the sink; */
+    int32_t last_needed;   /* of the others it gets values of no meaning */
+    int32_t stride;        /* floats between channel rows */
+    int32_t packed_stride; /* words between packed rows */
+    float *x;              /* (blocks + 1, 4, C, stride) rows in flight */
+    float *constants;      /* (blocks, 4, 4, C) bnnpan_output of each unit */
+    uint32_t *packed;      /* (blocks, 4, 3, words, packed_stride) */
+    uint32_t *outside;     /* (words, packed_stride) zeros */
+    float *scratch;        /* of nbc_row */
+} bnnpan_trunk;
+
+void bnnpan_trunk_layout(bnnpan_trunk *trunk, bnnpan_arena *arena, const bnnpan_units *units, int32_t rows,
+                         int32_t cols);
+
+/* Runs the first `blocks` blocks over a window; affines (blocks, 2, C). */
+void bnnpan_trunk_run(bnnpan_trunk *trunk, int32_t blocks, const float *affines, bnnpan_row_source *source,
+                      void *source_context, bnnpan_row_sink *sink, void *sink_context);
+
+#endif
