@@ -2,22 +2,8 @@
 
 #include <string.h>
 
-/* Arrays of one unit, (C) floats each: parameters with signs turned where that saves an operation, then constants of the
- * border per outside case. */
-enum {
-    THRESHOLD,
-    SCALE,
-    MINUS_GAMMA,
-    BETA,
-    ZETA,
-    INVERSE_LAMBDA,
-    PHI,
-    ETA,
-    MOST,
-    LEFT = MOST + BNNPAN_OUTSIDE_CASES,
-    RIGHT = LEFT + BNNPAN_OUTSIDE_CASES,
-    ARRAYS = RIGHT + BNNPAN_OUTSIDE_CASES
-};
+/* Arrays of one unit that later stages need one by one, (C) floats each; shift is turned into a threshold. */
+enum { THRESHOLD, PHI, INVERSE_LAMBDA, ETA, ARRAYS };
 
 static int32_t words_of(int32_t channels) { return (channels + BNNPAN_WORD_BITS - 1) / BNNPAN_WORD_BITS; }
 
@@ -30,8 +16,9 @@ size_t bnnpan_unit_bits_bytes(int32_t channels) {
 typedef struct parts {
     bnnpan_units *units;
     bnnpan_unit *unit;
-    float *floats;  /* (N, 4, ARRAYS, C) */
-    uint32_t *bits; /* (N, 4, C, words, 9) */
+    bnnpan_filter *filters; /* (N, 4, C) */
+    float *floats;          /* (N, 4, ARRAYS, C) */
+    uint32_t *bits;         /* (N, 4, C, words, 9) */
 } parts;
 
 static size_t lay_out(parts *at, void *memory, int32_t channels, int32_t blocks) {
@@ -39,6 +26,7 @@ static size_t lay_out(parts *at, void *memory, int32_t channels, int32_t blocks)
     bnnpan_arena arena = bnnpan_arena_open(memory);
     at->units = bnnpan_arena_take(&arena, 1, sizeof(bnnpan_units));
     at->unit = bnnpan_arena_take(&arena, units, sizeof(bnnpan_unit));
+    at->filters = bnnpan_arena_take(&arena, units * c, sizeof(bnnpan_filter));
     at->floats = bnnpan_arena_take(&arena, units * ARRAYS * c, sizeof(float));
     at->bits = bnnpan_arena_take(&arena, units * c * filter_words(channels), sizeof(uint32_t));
     return bnnpan_arena_bytes(&arena);
@@ -73,8 +61,8 @@ static void prepare_filter(const uint8_t *bytes, int32_t words, int32_t channels
     }
 }
 
-/* Constants of one filter, as binary_sums.h uses them. */
-static void prepare_border(const int32_t surplus[BNNPAN_TAPS], int32_t channels, int32_t filter, float *floats) {
+/* Constants of the border, as binary_sums.h uses them. */
+static void prepare_border(const int32_t surplus[BNNPAN_TAPS], int32_t channels, bnnpan_filter *filter) {
     for (int32_t outside = 0; outside < BNNPAN_OUTSIDE_CASES; outside++) {
         int32_t most = BNNPAN_TAPS * channels, left = 0, right = 0;
         for (int32_t ky = 0; ky < 3; ky++) {
@@ -87,44 +75,40 @@ static void prepare_border(const int32_t surplus[BNNPAN_TAPS], int32_t channels,
                 right += surplus[3 * ky + 2];
             }
         }
-        floats[(MOST + outside) * channels + filter] = (float)most;
-        floats[(LEFT + outside) * channels + filter] = (float)left;
-        floats[(RIGHT + outside) * channels + filter] = (float)right;
+        filter->most[outside] = (float)most;
+        filter->left[outside] = (float)left;
+        filter->right[outside] = (float)right;
     }
 }
 
-/* One unit; bits, floats and parameters are its own. */
+/* One unit, into its own parts of the memory; its parameters begin at `first`. */
 static bnnpan_unit prepare_unit(int32_t channels, const uint8_t *bytes, const float *const parameters[], size_t first,
-                                float *floats, uint32_t *bits) {
+                                const parts *at) {
     const int32_t words = words_of(channels);
-    for (int32_t p = 0; p < BNNPAN_UNIT_PARAMETERS; p++) {
-        const int negated = p == BNNPAN_UNIT_SHIFT || p == BNNPAN_UNIT_GAMMA;
-        for (int32_t c = 0; c < channels; c++) {
-            const float value = parameters[p][first + (size_t)c];
-            floats[p * channels + c] = negated ? -value : value;
-        }
-    }
     for (int32_t c = 0; c < channels; c++) {
-        const size_t word = (size_t)c * filter_words(channels);
+        const size_t word = (size_t)c * filter_words(channels), place = first + (size_t)c;
+        bnnpan_filter *filter = &at->filters[c];
         int32_t surplus[BNNPAN_TAPS];
-        prepare_filter(bytes + word * sizeof(uint32_t), words, channels, bits + word, surplus);
-        prepare_border(surplus, channels, c, floats);
+        prepare_filter(bytes + word * sizeof(uint32_t), words, channels, at->bits + word, surplus);
+        prepare_border(surplus, channels, filter);
+        filter->scale = parameters[BNNPAN_UNIT_SCALE][place];
+        filter->minus_gamma = -parameters[BNNPAN_UNIT_GAMMA][place];
+        filter->beta = parameters[BNNPAN_UNIT_BETA][place];
+        filter->zeta = parameters[BNNPAN_UNIT_ZETA][place];
+        at->floats[THRESHOLD * channels + c] = -parameters[BNNPAN_UNIT_SHIFT][place];
+        at->floats[PHI * channels + c] = parameters[BNNPAN_UNIT_PHI][place];
+        at->floats[INVERSE_LAMBDA * channels + c] = parameters[BNNPAN_UNIT_INVERSE_LAMBDA][place];
+        at->floats[ETA * channels + c] = parameters[BNNPAN_UNIT_ETA][place];
     }
     return (bnnpan_unit){
         .channels = channels,
         .words = words,
-        .bits = bits,
-        .most = floats + MOST * channels,
-        .left = floats + LEFT * channels,
-        .right = floats + RIGHT * channels,
-        .threshold = floats + THRESHOLD * channels,
-        .scale = floats + SCALE * channels,
-        .minus_gamma = floats + MINUS_GAMMA * channels,
-        .beta = floats + BETA * channels,
-        .zeta = floats + ZETA * channels,
-        .phi = floats + PHI * channels,
-        .inverse_lambda = floats + INVERSE_LAMBDA * channels,
-        .eta = floats + ETA * channels,
+        .bits = at->bits,
+        .filters = at->filters,
+        .threshold = at->floats + THRESHOLD * channels,
+        .phi = at->floats + PHI * channels,
+        .inverse_lambda = at->floats + INVERSE_LAMBDA * channels,
+        .eta = at->floats + ETA * channels,
     };
 }
 
@@ -135,10 +119,13 @@ bnnpan_units *bnnpan_units_prepare(void *memory, const bnnpan_kernels *kernels, 
     parts at;
     lay_out(&at, memory, channels, blocks);
     *at.units = (bnnpan_units){kernels, channels, blocks, words_of(channels), outer_skip, at.unit};
-    for (size_t index = 0; index < (size_t)blocks * BNNPAN_UNITS_PER_BLOCK; index++) {
-        const size_t first = index / BNNPAN_UNITS_PER_BLOCK * block_stride + index % BNNPAN_UNITS_PER_BLOCK * c;
-        at.unit[index] = prepare_unit(channels, bits + index * bnnpan_unit_bits_bytes(channels), parameters, first,
-                                         at.floats + index * ARRAYS * c, at.bits + index * words);
+    for (int32_t index = 0; index < blocks * BNNPAN_UNITS_PER_BLOCK; index++) {
+        const size_t block = (size_t)(index / BNNPAN_UNITS_PER_BLOCK), sub_band = (size_t)index % BNNPAN_UNITS_PER_BLOCK;
+        at.unit[index] = prepare_unit(channels, bits, parameters, block * block_stride + sub_band * c, &at);
+        bits += bnnpan_unit_bits_bytes(channels);
+        at.filters += c;
+        at.floats += ARRAYS * c;
+        at.bits += words;
     }
     return at.units;
 }

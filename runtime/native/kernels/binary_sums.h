@@ -52,25 +52,24 @@ BNNPAN_INLINE void store_marks(uint32_t *row, int32_t stride, int32_t word, int3
 /* Different bits between the neighbourhood and one filter. */
 BNNPAN_INLINE vwords count_different(const sum_neighbours *around, const uint32_t *bits, int32_t words) {
     vwords total = w_set(0);
-    for (int32_t first = 0; first < words * BNNPAN_TAPS; first += BNNPAN_COUNT_WORDS) {
-        const int32_t left = words * BNNPAN_TAPS - first;
+    for (int32_t first = 0; first < words; first += BNNPAN_COUNT_WORDS) {
+        const int32_t last = first + BNNPAN_COUNT_WORDS < words ? first + BNNPAN_COUNT_WORDS : words;
         vcounts counts = c_zero();
-        for (int32_t i = first; i < first + (left < BNNPAN_COUNT_WORDS ? left : BNNPAN_COUNT_WORDS); i++)
-            counts = c_add(counts, around->word[i], bits[i]);
-        total = w_add(total, c_total(counts));
+        for (int32_t word = first; word < last; word++)
+            counts = c_add9(counts, around->word + word * BNNPAN_TAPS, bits + word * BNNPAN_TAPS);
+        total = first == 0 ? c_total(counts) : w_add(total, c_total(counts));
     }
     return total;
 }
 
 /* The exact sum of one filter; `edges` NULL for a vector that holds neither end of the row. */
-BNNPAN_INLINE vfloat sum_of_signs(const bnnpan_unit *unit, const sum_neighbours *around, int32_t words,
-                                  int32_t filter, int32_t outside, const sum_edges *edges) {
-    const uint32_t *bits = unit->bits + (size_t)filter * (size_t)words * BNNPAN_TAPS;
-    const int32_t constant = outside * unit->channels + filter;
-    vfloat sum = v_fma(w_float(count_different(around, bits, words)), v_set(-2.0f), v_set(unit->most[constant]));
+BNNPAN_INLINE vfloat sum_of_signs(const bnnpan_filter *filter, const uint32_t *bits, const sum_neighbours *around,
+                                  int32_t words, int32_t outside, const sum_edges *edges) {
+    const vwords different = count_different(around, bits, words);
+    vfloat sum = v_fma(w_float(different), v_set(-2.0f), v_set(filter->most[outside]));
     if (edges != NULL) {
-        sum = v_fma(edges->left, v_set(unit->left[constant]), sum);
-        sum = v_fma(edges->right, v_set(unit->right[constant]), sum);
+        sum = v_fma(edges->left, v_set(filter->left[outside]), sum);
+        sum = v_fma(edges->right, v_set(filter->right[outside]), sum);
     }
     return sum;
 }

@@ -28,30 +28,33 @@ enum { BNNPAN_TAPS = 9, BNNPAN_WORD_BITS = 32 };
 /* Which rows around the one computed lie outside the window. */
 enum { BNNPAN_ABOVE_OUTSIDE = 1, BNNPAN_BELOW_OUTSIDE = 2, BNNPAN_OUTSIDE_CASES = 4 };
 
+/* One filter of an NBC unit: constants of its border, see binary_sums.h, per BNNPAN_OUTSIDE_CASES, and its RPReLU. */
+typedef struct bnnpan_filter {
+    float most[BNNPAN_OUTSIDE_CASES];  /* sum of signs over the taps inside, were no bit different */
+    float left[BNNPAN_OUTSIDE_CASES];  /* what the first pixel of a row adds to it */
+    float right[BNNPAN_OUTSIDE_CASES]; /* the last one */
+    float scale, minus_gamma, beta, zeta;
+} bnnpan_filter;
+
+/* What becomes of one channel: from its normalised branch t, its input x, the mean of x over the channels of its pixel
+ * and the affine of the scene, the new x = branch * t + (mean * mean_x + (keep * x + offset)). */
+typedef struct bnnpan_output {
+    float phi;
+    float keep, mean, branch, offset;
+    float threshold; /* of the next block, for the sign of the new x */
+} bnnpan_output;
+
 /* One NBC unit, prepared; C channels, `words` 32-bit words per packed pixel. */
 typedef struct bnnpan_unit {
     int32_t channels;
     int32_t words;
-    const uint32_t *bits; /* (C, words, 9) */
-    /* Sum of signs over a filter's taps inside, were no bit different; and what the first and last pixel of a row
-     * add to it, see binary_sums.h. Whole numbers, (BNNPAN_OUTSIDE_CASES, C). */
-    const float *most, *left, *right;
-    const float *threshold; /* (C), -shift; like all that follow */
-    const float *scale;
-    const float *minus_gamma;
-    const float *beta;
-    const float *zeta;
+    const uint32_t *bits;         /* (C, words, 9) */
+    const bnnpan_filter *filters; /* (C) */
+    const float *threshold;       /* (C), -shift; like those that follow */
     const float *phi;
     const float *inverse_lambda;
     const float *eta;
 } bnnpan_unit;
-
-/* What a unit's normalised branch, its input x and the affine of the scene come to, per channel: the new
- *   x = branch * t + (mean * mean_x + (keep * x + offset)),
- * mean_x the mean of x over the channels of its pixel. */
-typedef struct bnnpan_output {
-    const float *keep, *mean, *branch, *offset; /* (C) */
-} bnnpan_output;
 
 /* Three packed rows around the one computed, as in rows.h; one outside is a row of zeros, and said in `outside`. */
 typedef struct bnnpan_packed_rows {
@@ -59,12 +62,6 @@ typedef struct bnnpan_packed_rows {
     int32_t outside;
     int32_t stride;
 } bnnpan_packed_rows;
-
-/* Where the signs of the new row go, against the thresholds of the next block; NULL: nowhere. */
-typedef struct bnnpan_packing {
-    const float *threshold;
-    uint32_t *row;
-} bnnpan_packing;
 
 /* Four split pixel rows (rows.h), y - 1 to y + 2, around the two computed: plane i of row k is row[k] + i * step[k].
  * A row outside the window is one row of zeros with step 0. */
@@ -91,14 +88,15 @@ typedef struct bnnpan_taps {
 
 typedef struct bnnpan_kernels {
     const char *name;
-    /* Signs of x (C, stride) against the thresholds, into one packed row. */
-    void (*pack_row)(const float *x, int32_t stride, int32_t channels, const bnnpan_packing *packing,
+    /* Signs of x (C, stride) against threshold (C), into one packed row. */
+    void (*pack_row)(const float *x, int32_t stride, const float *threshold, int32_t channels, uint32_t *packed,
                      int32_t packed_stride, int32_t n);
     /* Sums of signs of one row, (C, bnnpan_row_length(n)): what nbc_row computes first, for tests and timings. */
     void (*sums_row)(const bnnpan_unit *unit, const bnnpan_packed_rows *packed, int32_t *sums, int32_t n);
-    /* One NBC unit and its affine on one row of a sub-band, in place; x is (C, stride), scratch (C, 16). */
-    void (*nbc_row)(const bnnpan_unit *unit, const bnnpan_output *output, const bnnpan_packed_rows *packed, float *x,
-                    int32_t stride, int32_t n, const bnnpan_packing *packing, float *scratch);
+    /* One NBC unit and its affine on one row of a sub-band, in place; x is (C, stride), outputs (C), scratch of
+     * bnnpan_nbc_scratch floats. The signs of the new row go to packed row `next`, unless that is NULL. */
+    void (*nbc_row)(const bnnpan_unit *unit, const bnnpan_output *outputs, const bnnpan_packed_rows *packed, float *x,
+                    int32_t stride, int32_t n, uint32_t *next, float *scratch);
     /* Two pixel rows of 2n columns of every filter, Haar transformed: x (4, outputs, stride). Weight and bias are half
      * those of the convolution, which is the transform's factor. */
     void (*head_rows)(const bnnpan_pixel_rows *rows, const bnnpan_filters *filters, float *x, int32_t stride, int32_t n);
@@ -123,11 +121,11 @@ typedef struct bnnpan_kernels {
 #define BNNPAN_KERNEL(name) BNNPAN_JOIN(name, BNNPAN_ISA)
 
 #ifdef BNNPAN_ISA
-void BNNPAN_KERNEL(pack_row)(const float *x, int32_t stride, int32_t channels, const bnnpan_packing *packing,
-                             int32_t packed_stride, int32_t n);
+void BNNPAN_KERNEL(pack_row)(const float *x, int32_t stride, const float *threshold, int32_t channels,
+                             uint32_t *packed, int32_t packed_stride, int32_t n);
 void BNNPAN_KERNEL(sums_row)(const bnnpan_unit *unit, const bnnpan_packed_rows *packed, int32_t *sums, int32_t n);
-void BNNPAN_KERNEL(nbc_row)(const bnnpan_unit *unit, const bnnpan_output *output, const bnnpan_packed_rows *packed,
-                            float *x, int32_t stride, int32_t n, const bnnpan_packing *packing, float *scratch);
+void BNNPAN_KERNEL(nbc_row)(const bnnpan_unit *unit, const bnnpan_output *outputs, const bnnpan_packed_rows *packed,
+                            float *x, int32_t stride, int32_t n, uint32_t *next, float *scratch);
 void BNNPAN_KERNEL(head_rows)(const bnnpan_pixel_rows *rows, const bnnpan_filters *filters, float *x, int32_t stride,
                               int32_t n);
 void BNNPAN_KERNEL(convolve_rows)(const bnnpan_pixel_rows *rows, const bnnpan_filters *filters, float *even,
@@ -141,7 +139,11 @@ void BNNPAN_KERNEL(join_row)(const float *even, const float *odd, float *row, in
 void BNNPAN_KERNEL(quantise_row)(int32_t sample, const float *x, float dn_scale, void *dn, int32_t n);
 #endif
 
+/* Pixels that nbc_row works on at a time: a whole number of vectors of every set, and independent sums enough to hide
+ * the latency of an addition. Their channels take 8 KiB for C = 32. */
+enum { BNNPAN_NBC_PIXELS = 4 * BNNPAN_ROW_ALIGNMENT };
+
 /* Floats of scratch for nbc_row. */
-static inline size_t bnnpan_nbc_scratch(int32_t channels) { return (size_t)channels * BNNPAN_ROW_ALIGNMENT; }
+static inline size_t bnnpan_nbc_scratch(int32_t channels) { return (size_t)channels * BNNPAN_NBC_PIXELS; }
 
 #endif

@@ -1,4 +1,4 @@
-/* AVX2 with FMA (Haswell, Zen and later). Bits are counted four at a time by a table in a register. */
+/* AVX2 with FMA (Haswell, Zen and later). */
 #include <immintrin.h>
 
 #define BNNPAN_LANES 8
@@ -37,12 +37,37 @@ static inline vfloat w_float(vwords x) { return _mm256_cvtepi32_ps(x); }
 static inline vwords w_truncate(vfloat x) { return _mm256_cvttps_epi32(x); }
 
 static inline vcounts c_zero(void) { return _mm256_setzero_si256(); }
-static inline vcounts c_add(vcounts c, vwords x, uint32_t w) {
+
+/* Three words to one of the places where an odd number of them is set, and one where two or three are. */
+typedef struct word_pair {
+    __m256i ones, twos;
+} word_pair;
+
+static inline word_pair full_add(__m256i a, __m256i b, __m256i c) {
+    const __m256i odd = _mm256_xor_si256(a, b);
+    return (word_pair){_mm256_xor_si256(odd, c), _mm256_or_si256(_mm256_and_si256(a, b), _mm256_and_si256(odd, c))};
+}
+
+/* Bits per byte, four at a time by a table. */
+static inline __m256i byte_counts(__m256i bits) {
     const __m256i table = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, /* both halves */
                                            0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
-    const __m256i nibble = _mm256_set1_epi8(15), bits = _mm256_xor_si256(x, w_set(w));
+    const __m256i nibble = _mm256_set1_epi8(15);
     const __m256i low = _mm256_and_si256(bits, nibble), high = _mm256_and_si256(_mm256_srli_epi16(bits, 4), nibble);
-    return _mm256_add_epi8(_mm256_add_epi8(c, _mm256_shuffle_epi8(table, low)), _mm256_shuffle_epi8(table, high));
+    return _mm256_add_epi8(_mm256_shuffle_epi8(table, low), _mm256_shuffle_epi8(table, high));
+}
+
+/* Nine words are added up place by place first (Harley and Seal), which leaves four to count instead of nine. */
+static inline vcounts c_add9(vcounts c, const vwords *x, const uint32_t *w) {
+    __m256i bits[9];
+    for (int i = 0; i < 9; i++) bits[i] = _mm256_xor_si256(x[i], w_set(w[i]));
+    const word_pair a = full_add(bits[0], bits[1], bits[2]), b = full_add(bits[3], bits[4], bits[5]);
+    const word_pair d = full_add(bits[6], bits[7], bits[8]), ones = full_add(a.ones, b.ones, d.ones);
+    const word_pair twos = full_add(a.twos, b.twos, d.twos);
+    const __m256i two = _mm256_add_epi8(byte_counts(ones.twos), byte_counts(twos.ones));
+    const __m256i four = byte_counts(twos.twos);
+    const __m256i upper = _mm256_add_epi8(two, _mm256_add_epi8(four, four));
+    return _mm256_add_epi8(_mm256_add_epi8(c, byte_counts(ones.ones)), _mm256_add_epi8(upper, upper));
 }
 static inline vwords c_total(vcounts c) {
     return _mm256_madd_epi16(_mm256_maddubs_epi16(c, _mm256_set1_epi8(1)), _mm256_set1_epi16(1));

@@ -36,7 +36,9 @@ static inline vfloat w_float(vwords x) { return _mm512_cvtepi32_ps(x); }
 static inline vwords w_truncate(vfloat x) { return _mm512_cvttps_epi32(x); }
 
 static inline vcounts c_zero(void) { return _mm512_setzero_si512(); }
-static inline vcounts c_add(vcounts c, vwords x, uint32_t w) {
-    return _mm512_add_epi32(c, _mm512_popcnt_epi32(_mm512_xor_si512(x, w_set(w))));
+static inline vcounts c_add9(vcounts c, const vwords *x, const uint32_t *w) {
+    for (int i = 0; i < 9; i++)
+        c = _mm512_add_epi32(c, _mm512_popcnt_epi32(_mm512_xor_si512(x[i], w_set(w[i]))));
+    return c;
 }
 static inline vwords c_total(vcounts c) { return c; }

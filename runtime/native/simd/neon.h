@@ -33,7 +33,8 @@ static inline vfloat w_float(vwords x) { return vcvtq_f32_s32(vreinterpretq_s32_
 static inline vwords w_truncate(vfloat x) { return vreinterpretq_u32_s32(vcvtq_s32_f32(x)); }
 
 static inline vcounts c_zero(void) { return vdupq_n_u8(0); }
-static inline vcounts c_add(vcounts c, vwords x, uint32_t w) {
-    return vaddq_u8(c, vcntq_u8(vreinterpretq_u8_u32(veorq_u32(x, w_set(w)))));
+static inline vcounts c_add9(vcounts c, const vwords *x, const uint32_t *w) {
+    for (int i = 0; i < 9; i++) c = vaddq_u8(c, vcntq_u8(vreinterpretq_u8_u32(veorq_u32(x[i], w_set(w[i])))));
+    return c;
 }
 static inline vwords c_total(vcounts c) { return vpaddlq_u16(vpaddlq_u8(c)); }

@@ -50,12 +50,15 @@ static inline vfloat w_float(vwords x) { return (float)(int32_t)x; }
 static inline vwords w_truncate(vfloat x) { return (uint32_t)(int32_t)x; }
 
 static inline vcounts c_zero(void) { return 0; }
-/* Bits per byte; added up over at most BNNPAN_COUNT_WORDS words they stay below 256. */
-static inline vcounts c_add(vcounts c, vwords x, uint32_t w) {
-    uint32_t bits = x ^ w;
-    bits -= bits >> 1 & 0x55555555u;
-    bits = (bits & 0x33333333u) + (bits >> 2 & 0x33333333u);
-    return c + ((bits + (bits >> 4)) & 0x0f0f0f0fu);
+/* Bits per byte; over nine words three times they stay below 256. */
+static inline vcounts c_add9(vcounts c, const vwords *x, const uint32_t *w) {
+    for (int i = 0; i < 9; i++) {
+        uint32_t bits = x[i] ^ w[i];
+        bits -= bits >> 1 & 0x55555555u;
+        bits = (bits & 0x33333333u) + (bits >> 2 & 0x33333333u);
+        c += (bits + (bits >> 4)) & 0x0f0f0f0fu;
+    }
+    return c;
 }
 static inline vwords c_total(vcounts c) {
     const uint32_t halves = (c & 0x00ff00ffu) + (c >> 8 & 0x00ff00ffu);

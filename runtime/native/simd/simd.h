@@ -9,7 +9,8 @@
  *   w_mark(word, x, t, bit)  word | bit where x < t
  *   w_float, w_truncate words as signed integers to float and back, exact below 2^24
  *   vcounts, c_zero     partial counts of set bits per lane
- *   c_add(c, x, w)      c plus the set bits of x ^ w, w one word for all lanes; at most BNNPAN_COUNT_WORDS times
+ *   c_add9(c, x, w)     c plus the set bits of x[i] ^ w[i], i < 9, each w[i] one word for all lanes; at most
+ *                       BNNPAN_COUNT_WORDS times
  *   c_total(c)          whole counts, one per lane
  *
  * Rules that make every set give the same bits: a lane never depends on another, a product is only fused with a
@@ -20,8 +21,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Most words c_add may take before c_total: 8 bits a word, counted in bytes up to 255. */
-enum { BNNPAN_COUNT_WORDS = 27 };
+/* Most times of c_add9 before c_total: 9 times 8 bits each in counts of bytes, which hold 255. */
+enum { BNNPAN_COUNT_WORDS = 3 };
 
 #if defined(BNNPAN_SIMD_AVX512)
 #include "avx512.h"

@@ -22,7 +22,7 @@ typedef struct bnnpan_trunk {
     int32_t stride;        /* floats between channel rows */
     int32_t packed_stride; /* words between packed rows */
     float *x;              /* (blocks + 1, 4, C, stride) rows in flight */
-    float *constants;      /* (blocks, 4, 4, C) bnnpan_output of each unit */
+    bnnpan_output *outputs; /* (blocks, 4, C) */
     uint32_t *packed;      /* (blocks, 4, 3, words, packed_stride) */
     uint32_t *outside;     /* (words, packed_stride) zeros */
     float *scratch;        /* of nbc_row */

@@ -99,7 +99,7 @@ struct litert_context { /* TfLiteContext */
     litert_status (*get_execution_plan)(litert_context *context, litert_ints **plan);
     litert_tensor *tensors;
     void *impl;
-    litert_status (*resize_tensor)(litert_context *context, litert_tensor *tensor, litert_ints *dims);
+    litert_status (*resize_tensor)(litert_context *context, litert_tensor *tensor, litert_ints *owned_dims);
     void (*report_error)(litert_context *context, const char *format, ...);
     litert_status (*add_tensors)(litert_context *context, int32_t count, int32_t *first);
     litert_status (*get_node_and_registration)(litert_context *context, int32_t index, litert_node **node,
@@ -115,8 +115,7 @@ struct litert_context { /* TfLiteContext */
     litert_status (*allocate_buffer_for_eval)(litert_context *context, size_t bytes, void **buffer);
     litert_status (*request_scratch_buffer)(litert_context *context, size_t bytes, int32_t *index);
     void *(*get_scratch_buffer)(litert_context *context, int32_t index);
-    litert_status (*resize_tensor_explicit)(litert_context *context, litert_tensor *tensor, int32_t rank,
-                                            const int32_t *dims);
+    void *resize_tensor_explicit; /* NULL in stock runtimes */
     litert_status (*preview_partitioning)(litert_context *context, const litert_ints *nodes,
                                           litert_partition **partitions, int32_t *count);
 };

@@ -94,6 +94,15 @@ litert_tensor *litert_tensor_of(const litert_context *context, const litert_ints
     return &context->tensors[list->data[place]];
 }
 
+litert_status litert_resize(litert_context *context, litert_tensor *tensor, int32_t rank, const int32_t *dims) {
+    const size_t bytes = (size_t)rank * sizeof *dims;
+    litert_ints *list = malloc(sizeof *list + bytes); /* the runtime frees it, with free() */
+    if (list == NULL) return LITERT_ERROR;
+    list->size = rank;
+    memcpy(list->data, dims, bytes);
+    return context->resize_tensor(context, tensor, list);
+}
+
 bool litert_is_constant(const litert_tensor *tensor, int32_t type, int64_t count) {
     if (tensor == NULL || tensor->type != type || tensor->allocation_type != LITERT_READ_ONLY || tensor->data == NULL)
         return false;

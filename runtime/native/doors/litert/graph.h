@@ -44,6 +44,9 @@ const litert_operation *litert_only_consumer(const litert_graph *graph, int32_t 
 /* The tensor of an input or output list, or NULL where the list ends or the place is left empty. */
 litert_tensor *litert_tensor_of(const litert_context *context, const litert_ints *list, int32_t place);
 
+/* Gives a tensor its size before the graph runs. */
+litert_status litert_resize(litert_context *context, litert_tensor *tensor, int32_t rank, const int32_t *dims);
+
 /* A constant of that type with that many elements, all along the last axis. */
 bool litert_is_constant(const litert_tensor *tensor, int32_t type, int64_t count);
 

@@ -66,7 +66,7 @@ static litert_status resize_like(litert_context *context, const litert_tensor *i
     const int32_t rank = input->dims->size;
     for (int32_t i = 0; i + 1 < rank; i++) dims[i] = input->dims->data[i];
     dims[rank - 1] = last;
-    return context->resize_tensor_explicit(context, output, rank, dims);
+    return litert_resize(context, output, rank, dims);
 }
 
 static litert_status prepare_packing(litert_context *context, const lce_node *node) {
@@ -143,7 +143,7 @@ static litert_status prepare_convolution(litert_context *context, lce_node *node
     if (allocate(context, node) != LITERT_OK) return LITERT_ERROR;
     const int32_t last = packed ? lce_words(convolution->channels_out) : convolution->channels_out;
     const int32_t dims[] = {convolution->batches, convolution->out_rows, convolution->out_cols, last};
-    return context->resize_tensor_explicit(context, output, 4, dims);
+    return litert_resize(context, output, 4, dims);
 }
 
 static litert_status prepare_node(litert_context *context, litert_node *replacement) {
