@@ -25,28 +25,38 @@ typedef struct nbc_job {
     int32_t channels, n;
 } nbc_job;
 
-/* Filter after filter: convolution and RPReLU into v, means over the channels. */
-BNNPAN_INLINE void activate(const nbc_job *job, pixel_statistics *statistics, int32_t first, int32_t vector,
-                            int32_t words, const sum_edges *edges) {
-    const int32_t start = first + vector * BNNPAN_LANES, outside = job->packed->outside, channels = job->channels;
-    const bnnpan_filter *filter = job->unit->filters;
+/* Sums of signs of one vector, filter after filter, into v. */
+BNNPAN_INLINE void convolve(const nbc_job *job, int32_t start, float *v, int32_t words, const sum_edges *edges) {
+    const bnnpan_filter *filters = job->unit->filters;
     const uint32_t *bits = job->unit->bits;
-    const float *x = job->x + start;
-    float *v_out = job->v + vector * BNNPAN_LANES;
+    const int32_t outside = job->packed->outside, channels = job->channels;
     sum_neighbours around;
-    vfloat sum_x = v_zero(), sum_v = v_zero();
     load_neighbours(&around, job->packed, words, start);
-    for (int32_t c = 0; c < channels; c++, filter++, bits += words * BNNPAN_TAPS) {
-        const vfloat sum = sum_of_signs(filter, bits, &around, words, outside, edges);
-        const vfloat u = v_fma(sum, v_set(filter->scale), v_set(filter->minus_gamma));
-        const vfloat v = v_add(v_rectify(u, v_mul(u, v_set(filter->beta))), v_set(filter->zeta));
-        v_store(v_out + c * STRIDE, v);
-        sum_v = v_add(sum_v, v);
-        sum_x = v_add(sum_x, v_load(x + (size_t)c * job->stride));
-    }
+    for (int32_t c = 0; c < channels; c++)
+        v_store(v + c * STRIDE,
+                sum_of_signs(filters + c, bits + c * words * BNNPAN_TAPS, &around, words, outside, edges));
+}
+
+/* RPReLU of v, and means of x and v over the channels. */
+BNNPAN_INLINE void activate(const nbc_job *job, pixel_statistics *statistics, int32_t first, int32_t vectors) {
+    const bnnpan_filter *filter = job->unit->filters;
+    const int32_t channels = job->channels;
+    vfloat sum_x[VECTORS], sum_v[VECTORS];
+    for (int32_t i = 0; i < vectors; i++) sum_x[i] = sum_v[i] = v_zero();
+    for (int32_t c = 0; c < channels; c++, filter++)
+        for (int32_t i = 0; i < vectors; i++) {
+            float *place = job->v + c * STRIDE + i * BNNPAN_LANES;
+            const vfloat u = v_fma(v_load(place), v_set(filter->scale), v_set(filter->minus_gamma));
+            const vfloat v = v_add(v_rectify(u, v_mul(u, v_set(filter->beta))), v_set(filter->zeta));
+            v_store(place, v);
+            sum_v[i] = v_add(sum_v[i], v);
+            sum_x[i] = v_add(sum_x[i], v_load(job->x + (size_t)c * job->stride + first + i * BNNPAN_LANES));
+        }
     const vfloat count = v_set((float)channels);
-    statistics->mean_x[vector] = v_div(sum_x, count);
-    statistics->mean_v[vector] = v_div(sum_v, count);
+    for (int32_t i = 0; i < vectors; i++) {
+        statistics->mean_x[i] = v_div(sum_x[i], count);
+        statistics->mean_v[i] = v_div(sum_v[i], count);
+    }
 }
 
 BNNPAN_INLINE void compare_deviations(const nbc_job *job, pixel_statistics *statistics, int32_t first,
@@ -105,11 +115,12 @@ BNNPAN_INLINE void compute(const nbc_job *job, int32_t first, int32_t vectors, i
         const int32_t start = first + i * BNNPAN_LANES;
         if (touches_edge(start, job->n)) {
             const sum_edges edges = find_edges(start, job->n);
-            activate(job, &statistics, first, i, words, &edges);
+            convolve(job, start, job->v + i * BNNPAN_LANES, words, &edges);
         } else {
-            activate(job, &statistics, first, i, words, NULL);
+            convolve(job, start, job->v + i * BNNPAN_LANES, words, NULL);
         }
     }
+    activate(job, &statistics, first, vectors);
     compare_deviations(job, &statistics, first, vectors);
     finish(job, &statistics, first, vectors, words);
 }

@@ -38,7 +38,8 @@ static inline vwords w_truncate(vfloat x) { return _mm256_cvttps_epi32(x); }
 
 static inline vcounts c_zero(void) { return _mm256_setzero_si256(); }
 
-/* Three words to one of the places where an odd number of them is set, and one where two or three are. */
+/* Words added up place by place: `ones` has the places where an odd number of them is set, `twos` those where two or
+ * three are. */
 typedef struct word_pair {
     __m256i ones, twos;
 } word_pair;
@@ -46,6 +47,11 @@ typedef struct word_pair {
 static inline word_pair full_add(__m256i a, __m256i b, __m256i c) {
     const __m256i odd = _mm256_xor_si256(a, b);
     return (word_pair){_mm256_xor_si256(odd, c), _mm256_or_si256(_mm256_and_si256(a, b), _mm256_and_si256(odd, c))};
+}
+
+static inline word_pair add_three(const vwords *x, const uint32_t *w) {
+    return full_add(_mm256_xor_si256(x[0], w_set(w[0])), _mm256_xor_si256(x[1], w_set(w[1])),
+                    _mm256_xor_si256(x[2], w_set(w[2])));
 }
 
 /* Bits per byte, four at a time by a table. */
@@ -59,11 +65,9 @@ static inline __m256i byte_counts(__m256i bits) {
 
 /* Nine words are added up place by place first (Harley and Seal), which leaves four to count instead of nine. */
 static inline vcounts c_add9(vcounts c, const vwords *x, const uint32_t *w) {
-    __m256i bits[9];
-    for (int i = 0; i < 9; i++) bits[i] = _mm256_xor_si256(x[i], w_set(w[i]));
-    const word_pair a = full_add(bits[0], bits[1], bits[2]), b = full_add(bits[3], bits[4], bits[5]);
-    const word_pair d = full_add(bits[6], bits[7], bits[8]), ones = full_add(a.ones, b.ones, d.ones);
-    const word_pair twos = full_add(a.twos, b.twos, d.twos);
+    const word_pair first = add_three(x, w), second = add_three(x + 3, w + 3), third = add_three(x + 6, w + 6);
+    const word_pair ones = full_add(first.ones, second.ones, third.ones);
+    const word_pair twos = full_add(first.twos, second.twos, third.twos);
     const __m256i two = _mm256_add_epi8(byte_counts(ones.twos), byte_counts(twos.ones));
     const __m256i four = byte_counts(twos.twos);
     const __m256i upper = _mm256_add_epi8(two, _mm256_add_epi8(four, four));

@@ -1,0 +1,117 @@
+/* As fast as this instruction set can be: loops for the peaks that `bnnpan bench` measures rows against. Pixels and sums
+ * stay in registers and every weight serves many of them; there are enough independent sums to hide latencies. */
+#include "../bench/peaks.h"
+
+#include "../simd/simd.h"
+#include "kernels.h"
+
+enum { PIXEL_VECTORS = 8, FLOAT_SUMS = 10 };
+
+#if defined(BNNPAN_SIMD_AVX2)
+
+/* Carry-save addition (Harley and Seal): of eight words only one is counted, the fours; ones and twos stay behind. */
+typedef struct bit_sums {
+    __m256i ones, twos, fours, count;
+} bit_sums;
+
+static inline void add_pair(__m256i *carry, __m256i *sum, __m256i a, __m256i b) {
+    const word_pair added = full_add(*sum, a, b);
+    *sum = added.ones;
+    *carry = added.twos;
+}
+
+static inline void add_bits(bit_sums *sums, const vwords pixels[PIXEL_VECTORS], vwords weight) {
+    __m256i two[PIXEL_VECTORS / 2], four[PIXEL_VECTORS / 4], eight;
+    for (int i = 0; i < PIXEL_VECTORS / 2; i++)
+        add_pair(&two[i], &sums->ones, _mm256_xor_si256(pixels[2 * i], weight),
+                 _mm256_xor_si256(pixels[2 * i + 1], weight));
+    for (int i = 0; i < PIXEL_VECTORS / 4; i++) add_pair(&four[i], &sums->twos, two[2 * i], two[2 * i + 1]);
+    add_pair(&eight, &sums->fours, four[0], four[1]);
+    sums->count = _mm256_add_epi8(sums->count, byte_counts(eight));
+}
+
+static inline vwords take_count(bit_sums *sums) {
+    const vwords total = c_total(sums->count);
+    sums->count = c_zero();
+    return total;
+}
+
+static inline vwords rest_of(const bit_sums *sums) { return w_add(sums->ones, w_add(sums->twos, sums->fours)); }
+
+#else
+
+typedef struct bit_sums {
+    vcounts count[PIXEL_VECTORS];
+} bit_sums;
+
+#if defined(BNNPAN_SIMD_AVX512)
+static inline vcounts add_word(vcounts count, vwords pixels, vwords weight) {
+    return _mm512_add_epi32(count, _mm512_popcnt_epi32(_mm512_xor_si512(pixels, weight)));
+}
+#elif defined(BNNPAN_SIMD_NEON)
+static inline vcounts add_word(vcounts count, vwords pixels, vwords weight) {
+    return vaddq_u8(count, vcntq_u8(vreinterpretq_u8_u32(veorq_u32(pixels, weight))));
+}
+#else
+static inline vcounts add_word(vcounts count, vwords pixels, vwords weight) {
+    uint32_t bits = pixels ^ weight;
+    bits -= bits >> 1 & 0x55555555u;
+    bits = (bits & 0x33333333u) + (bits >> 2 & 0x33333333u);
+    return count + ((bits + (bits >> 4)) & 0x0f0f0f0fu);
+}
+#endif
+
+static inline void add_bits(bit_sums *sums, const vwords pixels[PIXEL_VECTORS], vwords weight) {
+    for (int i = 0; i < PIXEL_VECTORS; i++) sums->count[i] = add_word(sums->count[i], pixels[i], weight);
+}
+
+static inline vwords take_count(bit_sums *sums) {
+    vwords total = w_set(0);
+    for (int i = 0; i < PIXEL_VECTORS; i++) {
+        total = w_add(total, c_total(sums->count[i]));
+        sums->count[i] = c_zero();
+    }
+    return total;
+}
+
+static inline vwords rest_of(const bit_sums *sums) { return c_total(sums->count[0]); }
+
+#endif
+
+static uint32_t binary(const uint32_t *weights) {
+    vwords pixels[PIXEL_VECTORS], total = w_set(0);
+    uint32_t lanes[BNNPAN_LANES], checksum = 0;
+    bit_sums sums;
+    memset(&sums, 0, sizeof sums);
+    for (int i = 0; i < PIXEL_VECTORS; i++) pixels[i] = w_load(weights + i * BNNPAN_LANES);
+    for (int32_t first = 0; first < BNNPAN_PEAK_WEIGHTS; first += BNNPAN_PEAK_BLOCK) {
+        for (int32_t i = first; i < first + BNNPAN_PEAK_BLOCK; i++) add_bits(&sums, pixels, w_set(weights[i]));
+        total = w_add(total, take_count(&sums));
+    }
+    w_store(lanes, w_add(total, rest_of(&sums)));
+    for (int lane = 0; lane < BNNPAN_LANES; lane++) checksum += lanes[lane];
+    return checksum;
+}
+
+static float fused(const float *weights) {
+    vfloat sums[FLOAT_SUMS], total = v_zero();
+    const vfloat pixels = v_load(weights);
+    float lanes[BNNPAN_LANES], checksum = 0;
+    for (int i = 0; i < FLOAT_SUMS; i++) sums[i] = v_set(weights[i]);
+    for (int32_t i = 0; i < BNNPAN_PEAK_WEIGHTS; i++) {
+        const vfloat weight = v_set(weights[i]);
+        for (int k = 0; k < FLOAT_SUMS; k++) sums[k] = v_fma(pixels, weight, sums[k]);
+    }
+    for (int k = 0; k < FLOAT_SUMS; k++) total = v_add(total, sums[k]);
+    v_store(lanes, total);
+    for (int lane = 0; lane < BNNPAN_LANES; lane++) checksum += lanes[lane];
+    return checksum;
+}
+
+const bnnpan_peak_loops BNNPAN_KERNEL(bnnpan_peak_loops) = {
+    .name = BNNPAN_TEXT(BNNPAN_ISA),
+    .binary_macs = PIXEL_VECTORS * BNNPAN_LANES * BNNPAN_WORD_BITS,
+    .fused_macs = FLOAT_SUMS * BNNPAN_LANES,
+    .binary = binary,
+    .fused = fused,
+};
