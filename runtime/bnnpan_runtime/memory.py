@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 __all__ = [
     "KIB",
     "MIB",
+    "Arrays",
     "allocate",
+    "allocated_bytes",
     "ceil_mib",
     "format_size",
     "parse_size",
@@ -24,6 +26,9 @@ __all__ = [
     "reset_peak",
     "resident_bytes",
 ]
+
+Arrays = dict[str, tuple[tuple[int, ...], Any]]
+"""Buffers by name: shape and dtype of each."""
 
 KIB = 2**10
 MIB = 2**20
@@ -95,6 +100,14 @@ def allocate(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     count = math.prod(shape)
     mapping = mmap.mmap(-1, max(count * kind.itemsize, 1), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     return np.frombuffer(mapping, kind, count).reshape(shape)
+
+
+def allocated_bytes(arrays: Arrays) -> int:
+    """What `allocate` takes for these buffers."""
+    import numpy as np
+
+    sizes = (math.prod(shape) * np.dtype(dtype).itemsize for shape, dtype in arrays.values())
+    return sum(-(-size // mmap.PAGESIZE) * mmap.PAGESIZE for size in sizes)
 
 
 def _status_bytes(field: str) -> int:

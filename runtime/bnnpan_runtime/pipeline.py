@@ -27,16 +27,16 @@ def fused_tiles(
     last one written while the others are computed. A slot is valid until the next one is asked for.
     """
     workers = worker_count(plan.threads, plan.tiles)
-    layout = tile_layout(scene, resampler, plan.tile, plan.halo)
+    layout = tile_layout(scene, resampler, backend, plan.tile, plan.halo)
     free = [Slot(layout) for _ in range(slot_count(plan.threads, plan.tiles))]
     benches: SimpleQueue[Bench] = SimpleQueue()
     for _ in range(workers):
-        benches.put(Bench(layout, backend.memory(*plan.window).arena_bytes))
+        benches.put(Bench(layout, scene, resampler, backend))
 
     def compute(slot: Slot) -> Slot:
         bench = benches.get()
         try:
-            return bench.fuse(slot, scene, resampler, backend, affines)
+            return bench.fuse(slot, affines)
         finally:
             benches.put(bench)
 

@@ -159,20 +159,20 @@ def _added_terms(
     halo, calibration = bundle.manifest.halo, bundle.manifest.calibration
     count = tile_count(scene.height, scene.width, tile)
     workers, slots = worker_count(threads, count), slot_count(threads, count)
-    layout = tile_layout(scene, resampler, tile, halo)
+    layout = tile_layout(scene, resampler, backend, tile, halo)
     engine = backend.memory(*window_shape(scene.height, scene.width, tile, halo))
     pan, ms = Storage.of(scene.pan), Storage.of(scene.ms)
     terms = {
         "raster_blocks": pan.decoder_bytes + ms.decoder_bytes,
-        "tiles_in_flight": slots * layout.slot_bytes + workers * layout.bench_bytes,
-        "arenas": workers * engine.arena_bytes,
+        "tiles_in_flight": slots * layout.slot_bytes,
+        "engines": workers * layout.bench_bytes,
         "library": workers * engine.library_bytes,
         "writer": _written_bytes(ms) + _GROWTH_BYTES + workers * _THREAD_BYTES,
     }
     # The calibration is over before the first tile: it counts only as far as it takes more than the tiles.
     patches = calibration_bytes(scene, calibration)
     patches += backend.calibration_bytes(calibration.count, calibration.patch)
-    tiles = terms["tiles_in_flight"] + terms["arenas"] + terms["library"]
+    tiles = terms["tiles_in_flight"] + terms["engines"] + terms["library"]
     return {**terms, "calibration": max(0, patches - tiles)}
 
 

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnpan_runtime.contract import Phase, Window
+from bnnpan_runtime.graph.protocol import AxisTaps
 from bnnpan_runtime.grid import Grid
 
 __all__ = ["REACH", "Resampler", "phi"]
@@ -84,6 +85,15 @@ class _Axis:
         self.before = min(taps.first for taps in self.phases)
         self.after = max(taps.first + len(taps.weights) - 1 for taps in self.phases)
 
+    @property
+    def taps(self) -> AxisTaps:
+        """All phases with the taps of the widest; sample 0 is `before` of the position's own."""
+        weights = np.zeros((self.ratio, self.after - self.before + 1), np.float32)
+        for phase, taps in enumerate(self.phases):
+            first = taps.first - self.before
+            weights[phase, first : first + len(taps.weights)] = taps.weights
+        return AxisTaps(weights)
+
     def samples(self, start: int, count: int) -> tuple[int, int]:
         """First MS sample and number of them for PAN positions `start .. start + count - 1`."""
         first = start // self.ratio + self.before
@@ -115,6 +125,8 @@ class Resampler:
         self._rows = _Axis(grid.ratio, grid.row_offset, phase)
         self._cols = _Axis(grid.ratio, grid.col_offset, phase)
         self._ratio = grid.ratio
+        self.row_taps = self._rows.taps
+        self.col_taps = self._cols.taps
 
     def ms_window(self, window: Window) -> Window:
         """MS pixels needed for a PAN window; may reach beyond the MS raster, whose edge is repeated there."""

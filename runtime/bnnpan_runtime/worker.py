@@ -1,13 +1,12 @@
 """The work on one tile, and the buffers it takes; counted before they are allocated.
 
 Memory is held in two kinds of places, because reading and writing go on while tiles are computed:
-a slot per tile under way (DN as read, DN as written) and a bench per thread (everything in float32).
+a slot per tile under way (DN as read, DN as written) and a bench per thread (what the engine needs).
 """
 
 from __future__ import annotations
 
 import math
-import mmap
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,34 +14,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnpan_runtime.contract import Tile, Window
-from bnnpan_runtime.graph.protocol import Backend, Float32
-from bnnpan_runtime.memory import allocate
+from bnnpan_runtime.graph.protocol import Backend, DnTile, Float32, TileShape
+from bnnpan_runtime.memory import Arrays, allocate, allocated_bytes
 from bnnpan_runtime.resample import Resampler
 from bnnpan_runtime.scene import Scene
+from bnnpan_runtime.tile_engine import engine_arrays, tile_engine
 from bnnpan_runtime.tiles import window_shape
-from bnnpan_runtime.units import Pixels, mark_nodata, missing, normalise, quantise
+from bnnpan_runtime.units import Pixels, mark_nodata, missing
 
 __all__ = ["Bench", "Layout", "Slot", "slot_count", "tile_layout", "worker_count"]
-
-_Array = tuple[tuple[int, ...], Any]
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Shapes and dtypes of the buffers of one slot and of one bench."""
+    """Shapes and dtypes of the buffers of one slot and of one bench: its engine's, and those for NoData."""
 
-    slot: dict[str, _Array]
-    bench: dict[str, _Array]
+    slot: Arrays
+    engine: Arrays
+    nodata: Arrays
 
     @property
     def slot_bytes(self) -> int:
         """Memory of one slot."""
-        return sum(_mapped_bytes(array) for array in self.slot.values())
+        return allocated_bytes(self.slot)
 
     @property
     def bench_bytes(self) -> int:
-        """Memory of one bench, without the engine's arena."""
-        return sum(_mapped_bytes(array) for array in self.bench.values())
+        """Memory of one bench."""
+        return allocated_bytes(self.engine) + allocated_bytes(self.nodata)
 
 
 def worker_count(threads: int, tiles: int) -> int:
@@ -55,28 +54,21 @@ def slot_count(threads: int, tiles: int) -> int:
     return min(threads + 1, tiles)
 
 
-def tile_layout(scene: Scene, resampler: Resampler, tile: int, halo: int) -> Layout:
+def tile_layout(scene: Scene, resampler: Resampler, backend: Backend, tile: int, halo: int) -> Layout:
     """Buffers for tiles of this size."""
     height, width = window_shape(scene.height, scene.width, tile, halo)
     core = (scene.bands, min(tile, scene.height), min(tile, scene.width))
-    ms_size = scene.bands * math.prod(resampler.largest_ms_window(height, width))
-    slot: dict[str, _Array] = {
+    slot: Arrays = {
         "pan": ((height, width), scene.dtype),
-        "ms": ((ms_size,), scene.dtype),
+        "ms": ((scene.bands * math.prod(resampler.largest_ms_window(height, width)),), scene.dtype),
         "product": ((math.prod(core),), scene.dtype),
     }
-    bench: dict[str, _Array] = {
-        "pan": ((1, height, width), np.float32),
-        "ms": ((ms_size,), np.float32),
-        "lms": ((scene.bands, height, width), np.float32),
-        "hrms": ((scene.bands, height, width), np.float32),
-        "scratch": ((resampler.scratch_floats(scene.bands, height, width),), np.float32),
-    }
+    nodata: Arrays = {}
     if scene.nodata is not None:
-        bench["missing"] = ((math.prod(core),), np.bool_)
+        nodata["missing"] = ((math.prod(core),), np.bool_)
         # Two comparisons are alive at a time, as temporaries of the size of a window.
-        bench["comparisons"] = ((2 * height * width,), np.bool_)
-    return Layout(slot, bench)
+        nodata["comparisons"] = ((2 * height * width,), np.bool_)
+    return Layout(slot, engine_arrays(backend, resampler, scene.bands, height, width), nodata)
 
 
 class Slot:
@@ -105,49 +97,64 @@ class Slot:
 class Bench:
     """Where one thread computes tiles."""
 
-    def __init__(self, layout: Layout, arena_bytes: int) -> None:
-        buffers = {name: allocate(*array) for name, array in layout.bench.items() if name != "comparisons"}
-        self._pan: Float32 = buffers["pan"]
-        self._ms: Float32 = buffers["ms"]
-        self._lms: Float32 = buffers["lms"]
-        self._hrms: Float32 = buffers["hrms"]
-        self._scratch: Float32 = buffers["scratch"]
-        self._missing: NDArray[np.bool_] | None = buffers.get("missing")
-        self._arena: NDArray[np.uint8] = allocate((arena_bytes,), np.uint8)
+    def __init__(self, layout: Layout, scene: Scene, resampler: Resampler, backend: Backend) -> None:
+        self._scene, self._resampler = scene, resampler
+        self._engine = tile_engine(backend, resampler, layout.engine)
+        self._missing: NDArray[np.bool_] | None = None
+        if "missing" in layout.nodata:
+            self._missing = allocate(*layout.nodata["missing"])
 
-    def fuse(
-        self, slot: Slot, scene: Scene, resampler: Resampler, backend: Backend, affines: Float32
-    ) -> Slot:
+    def fuse(self, slot: Slot, affines: Float32) -> Slot:
         """Compute the product of a filled slot; a tile without any measurement is only marked as such."""
-        core, window = slot.tile.core, slot.tile.window
-        inner = (
-            slice(core.row - window.row, core.row - window.row + core.height),
-            slice(core.col - window.col, core.col - window.col + core.width),
-        )
-        absent = None
-        if self._missing is not None:
-            absent = _view(self._missing, *slot.product.shape)
-            markers = (scene.pan_nodata, scene.ms_nodata)
-            missing(slot.pan[inner], slot.ms, core, slot.ms_window, scene.grid, markers, absent)
+        scene, absent = self._scene, self._absent(slot)
         slot.skipped = absent is not None and bool(absent.all())
         if slot.skipped:
             slot.product[...] = scene.nodata
             return slot
-        ms = _view(self._ms, *slot.ms.shape)
-        normalise(slot.pan, scene.dn_scale, scene.pan_nodata, self._pan[0])
-        normalise(slot.ms, scene.dn_scale, scene.ms_nodata, ms)
-        resampler.interpolate(ms, window, self._lms, self._scratch)
-        backend.fuse(self._pan, self._lms, affines, self._hrms, self._arena)
-        quantise(self._hrms[:, *inner], scene.dn_scale, slot.product)
+        self._engine.fuse(self._tile(slot), slot.tile.window, affines)
         if absent is not None and scene.nodata is not None:
             mark_nodata(slot.product, absent, scene.nodata)
         return slot
 
+    def _absent(self, slot: Slot) -> NDArray[np.bool_] | None:
+        """Where the core has no measurement; None if the scene has no marker for that."""
+        if self._missing is None:
+            return None
+        scene, core, shape = self._scene, slot.tile.core, self._shape(slot)
+        absent: NDArray[np.bool_] = _view(self._missing, *slot.product.shape)
+        rows = slice(shape.core_row, shape.core_row + core.height)
+        cols = slice(shape.core_col, shape.core_col + core.width)
+        markers = (scene.pan_nodata, scene.ms_nodata)
+        missing(slot.pan[rows, cols], slot.ms, core, slot.ms_window, scene.grid, markers, absent)
+        return absent
+
+    def _shape(self, slot: Slot) -> TileShape:
+        core, window, resampler = slot.tile.core, slot.tile.window, self._resampler
+        return TileShape(
+            height=window.height,
+            width=window.width,
+            core_row=core.row - window.row,
+            core_col=core.col - window.col,
+            core_height=core.height,
+            core_width=core.width,
+            row_phase=window.row % resampler.row_taps.ratio,
+            col_phase=window.col % resampler.col_taps.ratio,
+        )
+
+    def _tile(self, slot: Slot) -> DnTile:
+        scene, resampler = self._scene, self._resampler
+        return DnTile(
+            shape=self._shape(slot),
+            rows=resampler.row_taps,
+            cols=resampler.col_taps,
+            pan=slot.pan,
+            ms=slot.ms,
+            product=slot.product,
+            dn_scale=scene.dn_scale,
+            pan_nodata=scene.pan_nodata,
+            ms_nodata=scene.ms_nodata,
+        )
+
 
 def _view(buffer: NDArray[Any], *shape: int) -> NDArray[Any]:
     return buffer[: math.prod(shape)].reshape(shape)
-
-
-def _mapped_bytes(array: _Array) -> int:
-    shape, dtype = array
-    return -(-math.prod(shape) * np.dtype(dtype).itemsize // mmap.PAGESIZE) * mmap.PAGESIZE

@@ -6,8 +6,11 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from raw_scenes import SceneWriter
 
 from bnnpan_runtime.bundle import Bundle
@@ -79,14 +82,15 @@ class TestPlanning:
 
     def test_more_threads_take_more_memory(self, scene: Scene, bundle: Bundle):
         one, three = (self.planned(scene, bundle, threads=threads, tile=256) for threads in (1, 3))
-        assert three.terms["arenas"] == 3 * one.terms["arenas"]
+        assert three.terms["engines"] == 3 * one.terms["engines"]
         assert three.predicted_peak_bytes > one.predicted_peak_bytes
 
     def test_too_small_a_budget_is_refused_with_the_smallest_that_works(self, scene: Scene, bundle: Bundle):
         smallest = self.planned(scene, bundle).smallest_budget_bytes
         with pytest.raises(BudgetError, match=r"smallest that works is \d+(\.\d)?[MG]iB"):
             self.planned(scene, bundle, smallest // 2)
-        assert self.planned(scene, bundle, smallest).tile in TILES[-2:]
+        # The room added for a process that starts a little larger may allow a larger tile.
+        assert self.planned(scene, bundle, smallest).tile in TILES[-3:]
 
     @pytest.mark.parametrize("tile", [15, 14, 0, -64])
     def test_a_tile_that_cannot_be_is_refused(self, scene: Scene, bundle: Bundle, tile: int):
@@ -96,18 +100,33 @@ class TestPlanning:
 
 @pytest.mark.parametrize("tile", [16, 100, 256])
 @pytest.mark.parametrize("nodata", [None, 0])
+@pytest.mark.parametrize("backend", ["native", "onnx"])
 def test_buffers_take_what_was_counted(
-    write_scene: SceneWriter, bundle: Bundle, tile: int, nodata: int | None
+    write_scene: SceneWriter, bundle: Bundle, tile: int, nodata: int | None, backend: str
 ):
     raw = write_scene(nodata=nodata)
     with open_scene(raw.pan, raw.ms, bundle.manifest) as scene:
-        layout = tile_layout(scene, Resampler(scene.grid, "centred"), tile, 12)
-        for counted, owner in ((layout.slot_bytes, Slot(layout)), (layout.bench_bytes, Bench(layout, 0))):
-            buffers = {
-                id(a.base): a for a in vars(owner).values() if hasattr(a, "base") and a.base is not None
-            }
-            held = sum(-(-array.nbytes // 4096) * 4096 for array in buffers.values())
+        resampler, engine = Resampler(scene.grid, "centred"), open_backend(backend, bundle)
+        layout = tile_layout(scene, resampler, engine, tile, 12)
+        bench = Bench(layout, scene, resampler, engine)
+        for counted, owner in ((layout.slot_bytes, Slot(layout)), (layout.bench_bytes, bench)):
+            held = sum(-(-array.nbytes // 4096) * 4096 for array in _buffers(owner))
             assert 0 < held <= counted + 4096
+
+
+def _buffers(owner: Any) -> list[NDArray[Any]]:
+    """Arrays that an object holds in mappings of its own, in parts of it or by name."""
+    found: dict[int, NDArray[Any]] = {}
+    values = list(vars(owner).values())
+    while values:
+        value = values.pop()
+        if isinstance(value, np.ndarray) and value.base is not None:
+            found[id(value.base)] = value
+        elif isinstance(value, dict):
+            values.extend(value.values())
+        elif type(value).__name__.endswith("Engine"):
+            values.extend(vars(value).values())
+    return list(found.values())
 
 
 def test_buffers_go_back_to_the_system(subprocess_environment: dict[str, str]):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from bnnpan_runtime.contract import NetworkShape
 from bnnpan_runtime.errors import BackendError
-from bnnpan_runtime.graph.protocol import BackendMemory, Float32
+from bnnpan_runtime.graph.protocol import AxisTaps, BackendMemory, DnTile, Float32, TileShape
 from bnnpan_runtime.weights import weights_layout
 
 __all__ = ["NativeBackend", "instruction_sets", "library_path"]
@@ -80,6 +80,26 @@ class _Array(ctypes.Structure):
     _fields_ = [("data", ctypes.c_void_p), ("bytes", ctypes.c_size_t)]
 
 
+class _Axis(ctypes.Structure):
+    _fields_ = [("ratio", ctypes.c_int32), ("taps", ctypes.c_int32), ("weights", ctypes.c_void_p)]
+
+
+class _Tile(ctypes.Structure):
+    _fields_ = [
+        *[(name, ctypes.c_void_p) for name in ("pan", "ms", "product")],
+        *[(name, _Axis) for name in ("rows", "cols")],
+        *[(name, ctypes.c_int32) for name in ("sample", "height", "width")],
+        *[(name, ctypes.c_int32) for name in ("core_row", "core_col", "core_height", "core_width")],
+        *[(name, ctypes.c_int32) for name in ("row_phase", "col_phase")],
+        ("dn_scale", ctypes.c_float),
+        *[(name, ctypes.c_int32) for name in ("has_pan_nodata", "has_ms_nodata")],
+        *[(name, ctypes.c_float) for name in ("pan_nodata", "ms_nodata")],
+    ]
+
+
+_SAMPLES = {"uint8": 0, "uint16": 1, "int16": 2, "float32": 3}
+"""`bnnpan_sample` of a dtype."""
+
 _POINTER, _SIZE, _INT = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int32
 _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "bnnpan_isa_name": (ctypes.c_char_p, [_INT]),
@@ -88,6 +108,8 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "bnnpan_model_isa": (ctypes.c_char_p, [_POINTER]),
     "bnnpan_fuse_arena_bytes": (_SIZE, [_POINTER, _INT, _INT]),
     "bnnpan_fuse": (_INT, [_POINTER, _INT, _INT, *[_POINTER] * 5, _SIZE]),
+    "bnnpan_fuse_tile_arena_bytes": (_SIZE, [_POINTER, ctypes.POINTER(_Tile)]),
+    "bnnpan_fuse_tile": (_INT, [_POINTER, ctypes.POINTER(_Tile), _POINTER, _POINTER, _SIZE]),
     "bnnpan_calibrate_arena_bytes": (_SIZE, [_POINTER, _INT, _INT]),
     "bnnpan_calibrate": (_INT, [_POINTER, _INT, _INT, _INT, *[_POINTER] * 4, _SIZE]),
 }
@@ -178,6 +200,55 @@ class NativeBackend:
         status = self._library.bnnpan_fuse(self._model, height, width, *pointers, arena.nbytes)
         _raise_for(status, f"window {height} x {width}")
 
+    def tile_arena_bytes(self, shape: TileShape, rows: AxisTaps, cols: AxisTaps) -> int:
+        """Scratch of `fuse_tile`, for any phase; it grows with the width only."""
+        tile = _Tile(rows=_axis(rows), cols=_axis(cols), height=shape.height, width=shape.width)
+        tile.row_phase, tile.col_phase = rows.ratio - 1, cols.ratio - 1
+        arena_bytes = int(self._library.bnnpan_fuse_tile_arena_bytes(self._model, tile))
+        if arena_bytes == 0:
+            raise BackendError(f"native: window {shape.height} x {shape.width}: {_STATUS[1]}")
+        return arena_bytes
+
+    def fuse_tile(self, tile: DnTile, affines: Float32, arena: NDArray[np.uint8]) -> None:
+        """Fill `tile.product`; releases the GIL."""
+        shape, bands = tile.shape, self._shape.bands
+        _check("affines", affines, (self._shape.blocks, 2, self._shape.channels))
+        ms_shape = (
+            bands,
+            (shape.row_phase + shape.height - 1) // tile.rows.ratio + tile.rows.taps,
+            (shape.col_phase + shape.width - 1) // tile.cols.ratio + tile.cols.taps,
+        )
+        _check_dn("pan", tile.pan, tile.product.dtype, (shape.height, shape.width))
+        _check_dn("ms", tile.ms, tile.product.dtype, ms_shape)
+        _check_dn("product", tile.product, tile.product.dtype, (bands, shape.core_height, shape.core_width))
+        if not (tile.product.flags.writeable and arena.flags.writeable and arena.flags.c_contiguous):
+            raise BackendError("native: product and arena must be writeable, the arena contiguous")
+        status = self._library.bnnpan_fuse_tile(
+            self._model, _tile(tile), affines.ctypes.data, arena.ctypes.data, arena.nbytes
+        )
+        _raise_for(status, f"tile {shape.height} x {shape.width}")
+
+
+def _tile(tile: DnTile) -> _Tile:
+    return _Tile(
+        pan=tile.pan.ctypes.data,
+        ms=tile.ms.ctypes.data,
+        product=tile.product.ctypes.data,
+        rows=_axis(tile.rows),
+        cols=_axis(tile.cols),
+        sample=_SAMPLES[tile.product.dtype.name],
+        dn_scale=tile.dn_scale,
+        has_pan_nodata=tile.pan_nodata is not None,
+        has_ms_nodata=tile.ms_nodata is not None,
+        pan_nodata=tile.pan_nodata or 0,
+        ms_nodata=tile.ms_nodata or 0,
+        **vars(tile.shape),
+    )
+
+
+def _axis(axis: AxisTaps) -> _Axis:
+    return _Axis(axis.ratio, axis.taps, axis.weights.ctypes.data)
+
 
 @cache
 def _load(path: Path) -> ctypes.CDLL:
@@ -234,6 +305,15 @@ def _check(name: str, array: Float32, shape: tuple[int, ...]) -> None:
         raise BackendError(
             f"native: {name} is {array.dtype} {array.shape}, must be contiguous float32 {shape}"
         )
+
+
+def _check_dn(name: str, array: NDArray[Any], dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+    if dtype.name not in _SAMPLES or array.dtype != dtype:
+        raise BackendError(
+            f"native: {name} is {array.dtype}; PAN, MS and product must all be one of {', '.join(_SAMPLES)}"
+        )
+    if array.shape != shape or not array.flags.c_contiguous:
+        raise BackendError(f"native: {name} is {array.shape}, must be contiguous {shape}")
 
 
 def _raise_for(status: int, where: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,4 +53,74 @@ class Backend(Protocol):
         self, pan: Float32, lms: Float32, affines: Float32, out: Float32, arena: NDArray[np.uint8]
     ) -> None:
         """Fuse PAN `(1, height, width)` and LMS `(bands, height, width)` into `out`, shaped like LMS."""
+        ...
+
+
+@dataclass(frozen=True)
+class AxisTaps:
+    """Interpolation of MS along one axis: PAN position `ratio * k + p` sums `weights[p, t] * ms[k + t]`.
+
+    `weights` is `(ratio, taps)` float32; zeros are skipped.
+    """
+
+    weights: Float32
+
+    @property
+    def ratio(self) -> int:
+        """PAN pixels per MS pixel."""
+        return self.weights.shape[0]
+
+    @property
+    def taps(self) -> int:
+        """MS samples that one PAN position may draw on."""
+        return self.weights.shape[1]
+
+
+@dataclass(frozen=True)
+class TileShape:
+    """Geometry of one tile: its window, the core that is wanted, and where it lies between MS samples.
+
+    The window's first row and column are positions `row_phase` and `col_phase`, below the ratio, of the MS
+    that comes with it.
+    """
+
+    height: int
+    width: int
+    core_row: int
+    core_col: int
+    core_height: int
+    core_width: int
+    row_phase: int
+    col_phase: int
+
+
+@dataclass(frozen=True)
+class DnTile:
+    """One tile as it is read and written, DN of one dtype.
+
+    PAN `(height, width)` and MS `(bands, ...)` of the window, `product` `(bands, core_height, core_width)`.
+    DN equal to their marker of NoData are taken as 0.
+    """
+
+    shape: TileShape
+    rows: AxisTaps
+    cols: AxisTaps
+    pan: NDArray[Any]
+    ms: NDArray[Any]
+    product: NDArray[Any]
+    dn_scale: float
+    pan_nodata: int | None
+    ms_nodata: int | None
+
+
+@runtime_checkable
+class TileBackend(Backend, Protocol):
+    """A backend that takes tiles from DN to DN by itself, without a float image of them."""
+
+    def tile_arena_bytes(self, shape: TileShape, rows: AxisTaps, cols: AxisTaps) -> int:
+        """Scratch for one tile of that shape; it does not depend on the phases."""
+        ...
+
+    def fuse_tile(self, tile: DnTile, affines: Float32, arena: NDArray[np.uint8]) -> None:
+        """Fill `tile.product`: the same DN as normalising, interpolating, `fuse` and rounding one by one."""
         ...

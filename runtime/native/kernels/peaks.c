@@ -15,7 +15,7 @@ typedef struct bit_sums {
 } bit_sums;
 
 static inline void add_pair(__m256i *carry, __m256i *sum, __m256i a, __m256i b) {
-    const word_pair added = full_add(*sum, a, b);
+    const word_pair added = full_add(a, b, *sum);
     *sum = added.ones;
     *carry = added.twos;
 }
@@ -35,8 +35,6 @@ static inline vwords take_count(bit_sums *sums) {
     sums->count = c_zero();
     return total;
 }
-
-static inline vwords rest_of(const bit_sums *sums) { return w_add(sums->ones, w_add(sums->twos, sums->fours)); }
 
 #else
 
@@ -74,8 +72,6 @@ static inline vwords take_count(bit_sums *sums) {
     return total;
 }
 
-static inline vwords rest_of(const bit_sums *sums) { return c_total(sums->count[0]); }
-
 #endif
 
 static uint32_t binary(const uint32_t *weights) {
@@ -88,7 +84,7 @@ static uint32_t binary(const uint32_t *weights) {
         for (int32_t i = first; i < first + BNNPAN_PEAK_BLOCK; i++) add_bits(&sums, pixels, w_set(weights[i]));
         total = w_add(total, take_count(&sums));
     }
-    w_store(lanes, w_add(total, rest_of(&sums)));
+    w_store(lanes, total);
     for (int lane = 0; lane < BNNPAN_LANES; lane++) checksum += lanes[lane];
     return checksum;
 }
@@ -109,7 +105,6 @@ static float fused(const float *weights) {
 }
 
 const bnnpan_peak_loops BNNPAN_KERNEL(bnnpan_peak_loops) = {
-    .name = BNNPAN_TEXT(BNNPAN_ISA),
     .binary_macs = PIXEL_VECTORS * BNNPAN_LANES * BNNPAN_WORD_BITS,
     .fused_macs = FLOAT_SUMS * BNNPAN_LANES,
     .binary = binary,

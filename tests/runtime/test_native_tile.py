@@ -1,0 +1,168 @@
+"""Tiles from DN to DN in C: the same DN as normalising, interpolating, fusing and rounding one by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import reference_network
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from bnnpan_runtime.contract import NetworkShape, Phase, Window
+from bnnpan_runtime.errors import BackendError
+from bnnpan_runtime.graph.native import NativeBackend, instruction_sets
+from bnnpan_runtime.graph.protocol import DnTile, TileShape
+from bnnpan_runtime.grid import Grid
+from bnnpan_runtime.resample import Resampler
+from bnnpan_runtime.units import normalise, quantise
+
+SHAPE = NetworkShape(
+    bands=3,
+    ratio=4,
+    channels=16,
+    blocks=2,
+    latent=4,
+    prior_steps=2,
+    outer_skip=False,
+    pooled_encoder="rectified",
+)
+WEIGHTS = reference_network.random_weights(SHAPE, seed=1)
+AFFINES = np.stack([np.ones((2, 16)), np.zeros((2, 16))], axis=1).astype(np.float32)
+
+
+def tile_of(
+    resampler: Resampler,
+    window: Window,
+    core: Window,
+    dtype: type,
+    nodata: tuple[int | None, int | None] = (None, None),
+) -> DnTile:
+    rng = np.random.default_rng([window.row, window.col, window.height, window.width])
+    largest = 255 if dtype is np.uint8 else 2047
+    area = resampler.ms_window(window)
+    return DnTile(
+        shape=TileShape(
+            window.height,
+            window.width,
+            core.row - window.row,
+            core.col - window.col,
+            core.height,
+            core.width,
+            window.row % resampler.row_taps.ratio,
+            window.col % resampler.col_taps.ratio,
+        ),
+        rows=resampler.row_taps,
+        cols=resampler.col_taps,
+        pan=rng.integers(0, largest, (window.height, window.width)).astype(dtype),
+        ms=rng.integers(0, largest, (SHAPE.bands, area.height, area.width)).astype(dtype),
+        product=np.full((SHAPE.bands, core.height, core.width), 77, dtype),
+        dn_scale=float(largest),
+        pan_nodata=nodata[0],
+        ms_nodata=nodata[1],
+    )
+
+
+def fused(backend: NativeBackend, tile: DnTile) -> NDArray[Any]:
+    arena_bytes = backend.tile_arena_bytes(tile.shape, tile.rows, tile.cols)
+    backend.fuse_tile(tile, AFFINES, np.full(arena_bytes, 0xFF, np.uint8))
+    return tile.product.copy()
+
+
+def step_by_step(backend: NativeBackend, resampler: Resampler, tile: DnTile, window: Window) -> NDArray[Any]:
+    height, width = tile.pan.shape
+    pan, lms = np.empty((1, height, width), np.float32), np.empty((SHAPE.bands, height, width), np.float32)
+    ms = np.empty(tile.ms.shape, np.float32)
+    normalise(tile.pan, tile.dn_scale, tile.pan_nodata, pan[0])
+    normalise(tile.ms, tile.dn_scale, tile.ms_nodata, ms)
+    scratch = np.empty(resampler.scratch_floats(SHAPE.bands, height, width), np.float32)
+    resampler.interpolate(ms, window, lms, scratch)
+    hrms = np.empty_like(lms)
+    arena = np.empty(backend.memory(height, width).arena_bytes, np.uint8)
+    backend.fuse(pan, lms, AFFINES, hrms, arena)
+    shape, product = tile.shape, np.empty_like(tile.product)
+    rows = slice(shape.core_row, shape.core_row + shape.core_height)
+    cols = slice(shape.core_col, shape.core_col + shape.core_width)
+    quantise(hrms[:, rows, cols], tile.dn_scale, product)
+    return product
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    ratio=st.integers(2, 6),
+    phase=st.sampled_from(["toolbox", "centred"]),
+    offset=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+    origin=st.tuples(st.integers(0, 40), st.integers(0, 40)),
+    size=st.tuples(st.integers(1, 12), st.integers(1, 22)),
+    core=st.tuples(*[st.floats(0, 1)] * 4),
+    dtype=st.sampled_from([np.uint8, np.uint16]),
+    nodata=st.sampled_from([(None, None), (0, 0), (9, None), (None, 3)]),
+)
+def test_a_tile_equals_its_steps_one_by_one(
+    ratio: int,
+    phase: Phase,
+    offset: tuple[float, float],
+    origin: tuple[int, int],
+    size: tuple[int, int],
+    core: tuple[float, ...],
+    dtype: type,
+    nodata: tuple[int | None, int | None],
+) -> None:
+    resampler = Resampler(Grid(ratio, *offset), phase)
+    height, width = 2 * size[0], 2 * size[1]
+    window = Window(2 * origin[0], 2 * origin[1], height, width)
+    top, left = int(core[0] * (height - 1)), int(core[1] * (width - 1))
+    inner = Window(
+        window.row + top,
+        window.col + left,
+        1 + int(core[2] * (height - top - 1)),
+        1 + int(core[3] * (width - left - 1)),
+    )
+    tile = tile_of(resampler, window, inner, dtype, nodata)
+    backend = NativeBackend(WEIGHTS, SHAPE)
+    np.testing.assert_array_equal(fused(backend, tile), step_by_step(backend, resampler, tile, window))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.float32])
+def test_every_instruction_set_gives_the_same_tile(dtype: type) -> None:
+    resampler = Resampler(Grid(4), "centred")
+    tile = tile_of(resampler, Window(6, 10, 44, 78), Window(9, 13, 31, 57), dtype)
+    products = {isa: fused(NativeBackend(WEIGHTS, SHAPE, isa), tile) for isa in instruction_sets()}
+    for product in products.values():
+        np.testing.assert_array_equal(product, products["portable"])
+
+
+def test_int16_is_clipped_at_both_ends_and_float32_not_at_all() -> None:
+    resampler = Resampler(Grid(4), "centred")
+    window = Window(0, 0, 16, 16)
+    backend = NativeBackend(WEIGHTS, SHAPE)
+    products = {}
+    for dtype, gain in ((np.int16, 1), (np.float32, 1)):
+        tile = tile_of(resampler, window, window, dtype)
+        tile.ms[...] = np.where(np.arange(tile.ms.shape[2]) % 2, 30000, -30000) * gain
+        products[dtype] = fused(backend, tile)
+    assert products[np.int16].min() == -32768 and products[np.int16].max() == 32767
+    expected = np.clip(np.rint(products[np.float32]), -32768, 32767)
+    np.testing.assert_array_equal(products[np.int16], expected.astype(np.int16))
+    assert np.abs(products[np.float32]).max() > 32768
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"pan": np.zeros((16, 18), np.uint16)}, r"pan is \(16, 18\), must be contiguous \(16, 16\)"),
+        ({"pan": np.zeros((16, 16), np.uint8)}, "pan is uint8; PAN, MS and product must all be one of"),
+        ({"ms": np.zeros((3, 2, 2), np.uint16)}, r"ms is \(3, 2, 2\), must be contiguous"),
+        ({"dn_scale": 0.0}, "does not fit its window"),
+        ({"dn_scale": float("nan")}, "does not fit its window"),
+    ],
+    ids=["pan size", "pan type", "ms size", "no scale", "scale not a number"],
+)
+def test_a_tile_that_does_not_fit_is_refused(changes: dict[str, Any], message: str) -> None:
+    resampler = Resampler(Grid(4), "centred")
+    window = Window(0, 0, 16, 16)
+    tile = DnTile(**{**vars(tile_of(resampler, window, window, np.uint16)), **changes})
+    with pytest.raises(BackendError, match=message):
+        fused(NativeBackend(WEIGHTS, SHAPE), tile)
