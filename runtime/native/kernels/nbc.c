@@ -2,7 +2,8 @@
  * binary convolution -> RPReLU -> normalised to the per-pixel channel statistics of the input, plus the input.
  *
  * A few vectors of pixels stay in the first-level cache from the bits of their neighbourhood to their new values and
- * the bits of those. */
+ * the bits of those. Each step is done for all of them before the next, so that processors which execute in order
+ * need not wait for one result after another. */
 #include "binary_sums.h"
 
 static const float VARIANCE_EPSILON = 1e-6f;
@@ -43,15 +44,20 @@ BNNPAN_INLINE void activate(const nbc_job *job, pixel_statistics *statistics, in
     const int32_t channels = job->channels;
     vfloat sum_x[VECTORS], sum_v[VECTORS];
     for (int32_t i = 0; i < vectors; i++) sum_x[i] = sum_v[i] = v_zero();
-    for (int32_t c = 0; c < channels; c++, filter++)
+    for (int32_t c = 0; c < channels; c++, filter++) {
+        const float *x = job->x + (size_t)c * job->stride + first;
+        float *place = job->v + c * STRIDE;
+        vfloat u[VECTORS], v[VECTORS];
+        for (int32_t i = 0; i < vectors; i++)
+            u[i] = v_fma(v_load(place + i * BNNPAN_LANES), v_set(filter->scale), v_set(filter->minus_gamma));
+        for (int32_t i = 0; i < vectors; i++) v[i] = v_mul(u[i], v_set(filter->beta));
+        for (int32_t i = 0; i < vectors; i++) v[i] = v_add(v_rectify(u[i], v[i]), v_set(filter->zeta));
         for (int32_t i = 0; i < vectors; i++) {
-            float *place = job->v + c * STRIDE + i * BNNPAN_LANES;
-            const vfloat u = v_fma(v_load(place), v_set(filter->scale), v_set(filter->minus_gamma));
-            const vfloat v = v_add(v_rectify(u, v_mul(u, v_set(filter->beta))), v_set(filter->zeta));
-            v_store(place, v);
-            sum_v[i] = v_add(sum_v[i], v);
-            sum_x[i] = v_add(sum_x[i], v_load(job->x + (size_t)c * job->stride + first + i * BNNPAN_LANES));
+            v_store(place + i * BNNPAN_LANES, v[i]);
+            sum_v[i] = v_add(sum_v[i], v[i]);
+            sum_x[i] = v_add(sum_x[i], v_load(x + i * BNNPAN_LANES));
         }
+    }
     const vfloat count = v_set((float)channels);
     for (int32_t i = 0; i < vectors; i++) {
         statistics->mean_x[i] = v_div(sum_x[i], count);
@@ -64,14 +70,18 @@ BNNPAN_INLINE void compare_deviations(const nbc_job *job, pixel_statistics *stat
     const int32_t channels = job->channels;
     vfloat square_x[VECTORS], square_v[VECTORS];
     for (int32_t i = 0; i < vectors; i++) square_x[i] = square_v[i] = v_zero();
-    for (int32_t c = 0; c < channels; c++)
+    for (int32_t c = 0; c < channels; c++) {
+        const float *place_x = job->x + (size_t)c * job->stride + first, *place_v = job->v + c * STRIDE;
+        vfloat x[VECTORS], v[VECTORS];
         for (int32_t i = 0; i < vectors; i++) {
-            const float *place = job->x + (size_t)c * job->stride + first + i * BNNPAN_LANES;
-            const vfloat x = v_sub(v_load(place), statistics->mean_x[i]);
-            const vfloat v = v_sub(v_load(job->v + c * STRIDE + i * BNNPAN_LANES), statistics->mean_v[i]);
-            square_x[i] = v_fma(x, x, square_x[i]);
-            square_v[i] = v_fma(v, v, square_v[i]);
+            x[i] = v_sub(v_load(place_x + i * BNNPAN_LANES), statistics->mean_x[i]);
+            v[i] = v_sub(v_load(place_v + i * BNNPAN_LANES), statistics->mean_v[i]);
         }
+        for (int32_t i = 0; i < vectors; i++) {
+            square_x[i] = v_fma(x[i], x[i], square_x[i]);
+            square_v[i] = v_fma(v[i], v[i], square_v[i]);
+        }
+    }
     const vfloat count = v_set((float)channels), epsilon = v_set(VARIANCE_EPSILON);
     for (int32_t i = 0; i < vectors; i++) {
         const vfloat variance_x = v_add(v_div(square_x[i], count), epsilon);
@@ -84,17 +94,25 @@ BNNPAN_INLINE void finish_word(const nbc_job *job, const pixel_statistics *stati
                                int32_t start, int32_t count, vwords marks[VECTORS]) {
     const bnnpan_output *output = job->outputs + start;
     for (int32_t i = 0; i < vectors; i++) marks[i] = w_set(0);
-    for (int32_t bit = 0; bit < count; bit++, output++)
+    for (int32_t bit = 0; bit < count; bit++, output++) {
+        float *place = job->x + (size_t)(start + bit) * job->stride + first;
+        const float *place_v = job->v + (start + bit) * STRIDE;
+        vfloat branch[VECTORS], value[VECTORS];
         for (int32_t i = 0; i < vectors; i++) {
-            float *place = job->x + (size_t)(start + bit) * job->stride + first + i * BNNPAN_LANES;
-            const vfloat v = v_load(job->v + (start + bit) * STRIDE + i * BNNPAN_LANES);
-            const vfloat centred = v_sub(v_sub(v, statistics->mean_v[i]), v_set(output->phi));
-            const vfloat kept = v_fma(v_set(output->keep), v_load(place), v_set(output->offset));
-            const vfloat moved = v_fma(v_set(output->mean), statistics->mean_x[i], kept);
-            const vfloat value = v_fma(v_set(output->branch), v_mul(statistics->gain[i], centred), moved);
-            v_store(place, value);
-            marks[i] = w_mark(marks[i], value, v_set(output->threshold), UINT32_C(1) << bit);
+            branch[i] = v_sub(v_load(place_v + i * BNNPAN_LANES), statistics->mean_v[i]);
+            value[i] = v_fma(v_set(output->keep), v_load(place + i * BNNPAN_LANES), v_set(output->offset));
         }
+        for (int32_t i = 0; i < vectors; i++) {
+            branch[i] = v_sub(branch[i], v_set(output->phi));
+            value[i] = v_fma(v_set(output->mean), statistics->mean_x[i], value[i]);
+        }
+        for (int32_t i = 0; i < vectors; i++) branch[i] = v_mul(statistics->gain[i], branch[i]);
+        for (int32_t i = 0; i < vectors; i++) value[i] = v_fma(v_set(output->branch), branch[i], value[i]);
+        for (int32_t i = 0; i < vectors; i++) {
+            v_store(place + i * BNNPAN_LANES, value[i]);
+            marks[i] = w_mark(marks[i], value[i], v_set(output->threshold), UINT32_C(1) << bit);
+        }
+    }
 }
 
 BNNPAN_INLINE void finish(const nbc_job *job, const pixel_statistics *statistics, int32_t first, int32_t vectors,

@@ -33,8 +33,16 @@ static inline vfloat w_float(vwords x) { return vcvtq_f32_s32(vreinterpretq_s32_
 static inline vwords w_truncate(vfloat x) { return vreinterpretq_u32_s32(vcvtq_s32_f32(x)); }
 
 static inline vcounts c_zero(void) { return vdupq_n_u8(0); }
+/* Steps of all nine side by side, and a short tree, for processors that execute in order. */
 static inline vcounts c_add9(vcounts c, const vwords *x, const uint32_t *w) {
-    for (int i = 0; i < 9; i++) c = vaddq_u8(c, vcntq_u8(vreinterpretq_u8_u32(veorq_u32(x[i], w_set(w[i])))));
-    return c;
+    vwords bits[9];
+    uint8x16_t n[9];
+    for (int i = 0; i < 9; i++) bits[i] = vld1q_dup_u32(w + i);
+    for (int i = 0; i < 9; i++) bits[i] = veorq_u32(bits[i], x[i]);
+    for (int i = 0; i < 9; i++) n[i] = vcntq_u8(vreinterpretq_u8_u32(bits[i]));
+    for (int i = 0; i < 4; i++) n[i] = vaddq_u8(n[i], n[i + 4]);
+    c = vaddq_u8(c, n[8]);
+    for (int i = 0; i < 2; i++) n[i] = vaddq_u8(n[i], n[i + 2]);
+    return vaddq_u8(c, vaddq_u8(n[0], n[1]));
 }
 static inline vwords c_total(vcounts c) { return vpaddlq_u16(vpaddlq_u8(c)); }

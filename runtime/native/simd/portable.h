@@ -2,6 +2,8 @@
  * runs where none of them does. */
 #include <math.h>
 
+#include "fma_in_double.h"
+
 #define BNNPAN_LANES 1
 #define BNNPAN_REGISTERS 16
 
@@ -22,21 +24,7 @@ static inline vfloat v_sqrt(vfloat a) { return sqrtf(a); }
 #ifdef __FP_FAST_FMAF
 static inline vfloat v_fma(vfloat a, vfloat b, vfloat c) { return __builtin_fmaf(a, b, c); }
 #else
-/* The product is exact in double. Their sum is rounded to odd there (Boldo and Melquiond, 2008): if something was
- * lost and the last bit is even, step towards what was lost. Rounding that to float is then the only rounding. */
-static inline vfloat v_fma(vfloat a, vfloat b, vfloat c) {
-    const double product = (double)a * (double)b, addend = (double)c;
-    double sum = product + addend;
-    const double of_addend = sum - product;
-    const double lost = (product - (sum - of_addend)) + (addend - of_addend);
-    uint64_t bits;
-    memcpy(&bits, &sum, sizeof bits);
-    if (lost != 0.0 && bits % 2 == 0) {
-        bits += (lost > 0.0) == (sum > 0.0) ? 1u : (uint64_t)-1;
-        memcpy(&sum, &bits, sizeof sum);
-    }
-    return (float)sum;
-}
+static inline vfloat v_fma(vfloat a, vfloat b, vfloat c) { return bnnpan_fma(a, b, c); }
 #endif
 
 static inline vfloat v_rectify(vfloat u, vfloat w) { return u > 0.0f ? u : w; }

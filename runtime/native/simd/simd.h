@@ -19,7 +19,6 @@
 #define BNNPAN_SIMD_H
 
 #include <stdint.h>
-#include <string.h>
 
 /* Most times of c_add9 before c_total: 9 times 8 bits each in counts of bytes, which hold 255. */
 enum { BNNPAN_COUNT_WORDS = 3 };

@@ -16,7 +16,8 @@ void bnnpan_trunk_layout(bnnpan_trunk *trunk, bnnpan_arena *arena, const bnnpan_
     trunk->cols = cols;
     trunk->first_needed = 0;
     trunk->last_needed = rows - 1;
-    trunk->stride = bnnpan_row_length(cols);
+    /* An odd number of cache lines: rows of neighbouring channels then fall into different sets of the cache. */
+    trunk->stride = bnnpan_row_length(cols) | BNNPAN_ROW_ALIGNMENT;
     trunk->packed_stride = bnnpan_packed_stride(cols);
     const size_t row_floats = BNNPAN_UNITS_PER_BLOCK * channels * (size_t)trunk->stride;
     trunk->x = bnnpan_arena_take(arena, ((size_t)units->blocks + 1) * row_floats, sizeof(float));
