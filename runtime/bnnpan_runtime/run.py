@@ -127,7 +127,7 @@ def _prepared(
         raster_cache(SMALLEST_CACHE),
         open_scene(pan, ms, opened.manifest, bit_depth) as scene,
     ):
-        engine = open_backend(backend, opened)
+        engine = open_backend(backend, opened, self_test=True)
         decided = make_plan(scene, opened, engine, budget_bytes, threads, tile)
         with raster_cache(decided.gdal_cache_bytes):
             yield _Job(scene, opened, engine, Resampler(scene.grid, opened.manifest.phase), decided)

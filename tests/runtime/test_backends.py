@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from bnnpan_runtime import fuse
 from bnnpan_runtime.bundle import Bundle
 from bnnpan_runtime.errors import BackendError, BundleError
 from bnnpan_runtime.graph import BACKENDS, open_backend
+from bnnpan_runtime.graph.native import NativeBackend
+from bnnpan_runtime.graph.protocol import DnTile
 
 
 def test_auto_takes_the_native_engine(bundle: Bundle):
@@ -154,3 +157,19 @@ def test_the_native_engine_gives_the_golden_product(bundle: Bundle):
     product = np.empty(hrms.shape, np.uint16)
     quantise(hrms, manifest.dn_scale, product)
     assert differing(product, golden.hrms)[1] < 1e-3
+
+
+def test_a_backend_that_computes_wrongly_is_refused_and_auto_moves_on(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    right = NativeBackend.fuse_tile
+
+    def wrong(self: NativeBackend, tile: DnTile, *arguments: Any) -> None:
+        right(self, tile, *arguments)
+        tile.product[...] += 20
+
+    monkeypatch.setattr(NativeBackend, "fuse_tile", wrong)
+    with pytest.raises(BackendError, match=r"native: the self-test fails, its results cannot be trusted"):
+        open_backend("native", bundle, self_test=True)
+    assert open_backend("auto", bundle, self_test=True).name == "onnx"
+    assert "backend native is not usable: native: the self-test fails" in caplog.text

@@ -24,27 +24,43 @@ _FILES = {
 _log = logging.getLogger(__name__)
 
 
-def open_backend(name: str, bundle: Bundle) -> Backend:
+def open_backend(name: str, bundle: Bundle, *, self_test: bool = False) -> Backend:
     """Open the backend for a bundle; "auto" takes the first that the bundle has files for and that opens.
 
-    Raises BackendError if the engine is not installed or unknown, BundleError if the bundle lacks its files
-    or they are damaged: "auto" goes past what is missing, never past damage.
+    With `self_test` it has to reproduce the bundle's golden tile first: libraries that no longer fit each
+    other, or memory that does not hold what was written, are found out before they spoil a product.
+
+    Raises BackendError if the engine is not installed, unknown or fails its self-test, BundleError if the
+    bundle lacks its files or they are damaged: "auto" goes past what is missing, never past damage.
     """
     if name != "auto":
         if name not in _OPENERS:
             raise BackendError(f"no backend {name!r}; there are {', '.join(BACKENDS)} and auto")
-        return _OPENERS[name](bundle)
+        return _opened(name, bundle, self_test)
     reasons = []
     for candidate in BACKENDS:
         absent = [name for name in _FILES[candidate] if name not in bundle.manifest.files]
         try:
             if absent:
                 raise BackendError(f"the bundle has no {absent[0]}")
-            return _OPENERS[candidate](bundle)
+            return _opened(candidate, bundle, self_test)
         except BackendError as error:
             _log.warning("backend %s is not usable: %s", candidate, error)
             reasons.append(f"{candidate}: {error}")
     raise BackendError(f"no backend is usable ({'; '.join(reasons)})")
+
+
+def _opened(name: str, bundle: Bundle, self_test: bool) -> Backend:
+    from bnnpan_runtime.golden import run_golden
+
+    backend = _OPENERS[name](bundle)
+    if self_test:
+        outcome = run_golden(backend, bundle)
+        if outcome.passed is False:
+            raise BackendError(
+                f"{name}: the self-test fails, its results cannot be trusted here ({outcome.detail})"
+            )
+    return backend
 
 
 def _open_native(bundle: Bundle) -> Backend:
