@@ -28,7 +28,8 @@ static size_t lay_out(parts *at, void *memory, int32_t channels, int32_t blocks)
     at->unit = bnnpan_arena_take(&arena, units, sizeof(bnnpan_unit));
     at->filters = bnnpan_arena_take(&arena, units * c, sizeof(bnnpan_filter));
     at->floats = bnnpan_arena_take(&arena, units * ARRAYS * c, sizeof(float));
-    at->bits = bnnpan_arena_take(&arena, units * c * filter_words(channels), sizeof(uint32_t));
+    /* Kernels read nine words ahead. */
+    at->bits = bnnpan_arena_take(&arena, units * c * filter_words(channels) + BNNPAN_TAPS, sizeof(uint32_t));
     return bnnpan_arena_bytes(&arena);
 }
 

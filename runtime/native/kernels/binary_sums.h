@@ -49,23 +49,38 @@ BNNPAN_INLINE void store_marks(uint32_t *row, int32_t stride, int32_t word, int3
     if (first + BNNPAN_LANES > n) pixels[n] = 0;
 }
 
-/* Different bits between the neighbourhood and one filter. */
-BNNPAN_INLINE vwords count_different(const sum_neighbours *around, const uint32_t *bits, int32_t words) {
+/* Filters of a unit one after another. The next nine words are loaded before the last ones are used, so that
+ * processors which execute in order do not wait for them; nine words behind the last filter may be read. */
+typedef struct filter_reader {
+    const uint32_t *bits;
+    vnine next;
+} filter_reader;
+
+BNNPAN_INLINE filter_reader read_filters(const bnnpan_unit *unit) {
+    return (filter_reader){unit->bits, n_load(unit->bits)};
+}
+
+/* Different bits between the neighbourhood and the next filter. */
+BNNPAN_INLINE vwords count_different(const sum_neighbours *around, filter_reader *reader, int32_t words) {
     vwords total = w_set(0);
     for (int32_t first = 0; first < words; first += BNNPAN_COUNT_WORDS) {
         const int32_t last = first + BNNPAN_COUNT_WORDS < words ? first + BNNPAN_COUNT_WORDS : words;
         vcounts counts = c_zero();
-        for (int32_t word = first; word < last; word++)
-            counts = c_add9(counts, around->word + word * BNNPAN_TAPS, bits + word * BNNPAN_TAPS);
+        for (int32_t word = first; word < last; word++) {
+            const vnine nine = reader->next;
+            reader->bits += BNNPAN_TAPS;
+            reader->next = n_load(reader->bits);
+            counts = c_add9(counts, around->word + word * BNNPAN_TAPS, nine);
+        }
         total = first == 0 ? c_total(counts) : w_add(total, c_total(counts));
     }
     return total;
 }
 
-/* The exact sum of one filter; `edges` NULL for a vector that holds neither end of the row. */
-BNNPAN_INLINE vfloat sum_of_signs(const bnnpan_filter *filter, const uint32_t *bits, const sum_neighbours *around,
+/* The exact sum of the next filter; `edges` NULL for a vector that holds neither end of the row. */
+BNNPAN_INLINE vfloat sum_of_signs(const bnnpan_filter *filter, filter_reader *reader, const sum_neighbours *around,
                                   int32_t words, int32_t outside, const sum_edges *edges) {
-    const vwords different = count_different(around, bits, words);
+    const vwords different = count_different(around, reader, words);
     vfloat sum = v_fma(w_float(different), v_set(-2.0f), v_set(filter->most[outside]));
     if (edges != NULL) {
         sum = v_fma(edges->left, v_set(filter->left[outside]), sum);

@@ -6,8 +6,9 @@
 
 enum { CELL = 4, ROWS = 4, COLUMNS = 4 };
 
-/* Filters at a time: their cells and four neighbours stay in registers. */
-enum { FILTERS = BNNPAN_REGISTERS >= 32 ? 4 : 2 };
+/* Filters at a time: their cells and four neighbours stay in registers. With NEON four would leave none to load ahead
+ * into, which costs cores that execute in order a quarter (llvm-mca, Cortex-A53), and gains others nothing. */
+enum { FILTERS = BNNPAN_LANES >= 16 ? 4 : 2 };
 
 typedef struct cell_sums {
     vfloat sum[FILTERS][CELL]; /* (even row, even column), (even, odd), (odd, even), (odd, odd) */

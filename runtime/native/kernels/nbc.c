@@ -29,13 +29,12 @@ typedef struct nbc_job {
 /* Sums of signs of one vector, filter after filter, into v. */
 BNNPAN_INLINE void convolve(const nbc_job *job, int32_t start, float *v, int32_t words, const sum_edges *edges) {
     const bnnpan_filter *filters = job->unit->filters;
-    const uint32_t *bits = job->unit->bits;
     const int32_t outside = job->packed->outside, channels = job->channels;
+    filter_reader reader = read_filters(job->unit);
     sum_neighbours around;
     load_neighbours(&around, job->packed, words, start);
     for (int32_t c = 0; c < channels; c++)
-        v_store(v + c * STRIDE,
-                sum_of_signs(filters + c, bits + c * words * BNNPAN_TAPS, &around, words, outside, edges));
+        v_store(v + c * STRIDE, sum_of_signs(filters + c, &reader, &around, words, outside, edges));
 }
 
 /* RPReLU of v, and means of x and v over the channels. */

@@ -2,6 +2,8 @@
  * stay in registers and every weight serves many of them; there are enough independent sums to hide latencies. */
 #include "../bench/peaks.h"
 
+#include <string.h>
+
 #include "../simd/simd.h"
 #include "kernels.h"
 
@@ -30,6 +32,10 @@ static inline void add_bits(bit_sums *sums, const vwords pixels[PIXEL_VECTORS], 
     sums->count = _mm256_add_epi8(sums->count, byte_counts(eight));
 }
 
+static inline void add_block(bit_sums *sums, const vwords *pixels, const uint32_t *weights) {
+    for (int i = 0; i < BNNPAN_PEAK_BLOCK; i++) add_bits(sums, pixels, w_set(weights[i]));
+}
+
 static inline vwords take_count(bit_sums *sums) {
     const vwords total = c_total(sums->count);
     sums->count = c_zero();
@@ -42,32 +48,34 @@ typedef struct bit_sums {
     vcounts count[PIXEL_VECTORS];
 } bit_sums;
 
+#if defined(BNNPAN_SIMD_AVX512) || defined(BNNPAN_SIMD_NEON)
+static inline vcounts add_bits(vcounts count, vwords pixels, vwords weight) {
 #if defined(BNNPAN_SIMD_AVX512)
-static inline vcounts add_word(vcounts count, vwords pixels, vwords weight) {
     return _mm512_add_epi32(count, _mm512_popcnt_epi32(_mm512_xor_si512(pixels, weight)));
-}
-#elif defined(BNNPAN_SIMD_NEON)
-static inline vcounts add_word(vcounts count, vwords pixels, vwords weight) {
+#else
     return vaddq_u8(count, vcntq_u8(vreinterpretq_u8_u32(veorq_u32(pixels, weight))));
+#endif
+}
+
+static inline void add_block(bit_sums *sums, const vwords *pixels, const uint32_t *weights) {
+    for (int i = 0; i < BNNPAN_PEAK_BLOCK; i++)
+        for (int v = 0; v < PIXEL_VECTORS; v++)
+            sums->count[v] = add_bits(sums->count[v], pixels[v], w_set(weights[i]));
 }
 #else
-static inline vcounts add_word(vcounts count, vwords pixels, vwords weight) {
-    uint32_t bits = pixels ^ weight;
-    bits -= bits >> 1 & 0x55555555u;
-    bits = (bits & 0x33333333u) + (bits >> 2 & 0x33333333u);
-    return count + ((bits + (bits >> 4)) & 0x0f0f0f0fu);
+/* No instruction of its own to count bits: as the engine does it. */
+static inline void add_block(bit_sums *sums, const vwords *pixels, const uint32_t *weights) {
+    for (int i = 0; i < BNNPAN_PEAK_BLOCK; i += BNNPAN_TAPS)
+        for (int v = 0; v < PIXEL_VECTORS; v++)
+            sums->count[v] = c_add9(sums->count[v], pixels, weights + i + v);
 }
 #endif
 
-static inline void add_bits(bit_sums *sums, const vwords pixels[PIXEL_VECTORS], vwords weight) {
-    for (int i = 0; i < PIXEL_VECTORS; i++) sums->count[i] = add_word(sums->count[i], pixels[i], weight);
-}
-
 static inline vwords take_count(bit_sums *sums) {
     vwords total = w_set(0);
-    for (int i = 0; i < PIXEL_VECTORS; i++) {
-        total = w_add(total, c_total(sums->count[i]));
-        sums->count[i] = c_zero();
+    for (int v = 0; v < PIXEL_VECTORS; v++) {
+        total = w_add(total, c_total(sums->count[v]));
+        sums->count[v] = c_zero();
     }
     return total;
 }
@@ -75,13 +83,13 @@ static inline vwords take_count(bit_sums *sums) {
 #endif
 
 static uint32_t binary(const uint32_t *weights) {
-    vwords pixels[PIXEL_VECTORS], total = w_set(0);
+    vwords pixels[BNNPAN_TAPS], total = w_set(0);
     uint32_t lanes[BNNPAN_LANES], checksum = 0;
     bit_sums sums;
     memset(&sums, 0, sizeof sums);
-    for (int i = 0; i < PIXEL_VECTORS; i++) pixels[i] = w_load(weights + i * BNNPAN_LANES);
+    for (int i = 0; i < BNNPAN_TAPS; i++) pixels[i] = w_load(weights + i * BNNPAN_LANES);
     for (int32_t first = 0; first < BNNPAN_PEAK_WEIGHTS; first += BNNPAN_PEAK_BLOCK) {
-        for (int32_t i = first; i < first + BNNPAN_PEAK_BLOCK; i++) add_bits(&sums, pixels, w_set(weights[i]));
+        add_block(&sums, pixels, weights + first);
         total = w_add(total, take_count(&sums));
     }
     w_store(lanes, total);

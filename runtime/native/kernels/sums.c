@@ -7,11 +7,12 @@ BNNPAN_INLINE void run(const bnnpan_unit *unit, const bnnpan_packed_rows *packed
     for (int32_t first = 0; first < n; first += BNNPAN_LANES) {
         const sum_edges edges = find_edges(first, n);
         const int at_edge = touches_edge(first, n);
+        filter_reader reader = read_filters(unit);
         sum_neighbours around;
         load_neighbours(&around, packed, words, first);
         for (int32_t c = 0; c < unit->channels; c++) {
-            const vfloat sum = sum_of_signs(unit->filters + c, unit->bits + c * words * BNNPAN_TAPS, &around, words,
-                                            packed->outside, at_edge ? &edges : NULL);
+            const vfloat sum = sum_of_signs(unit->filters + c, &reader, &around, words, packed->outside,
+                                            at_edge ? &edges : NULL);
             w_store((uint32_t *)(void *)(sums + (size_t)c * length + first), w_truncate(sum));
         }
     }

@@ -2,7 +2,6 @@
 #include <immintrin.h>
 
 #define BNNPAN_LANES 8
-#define BNNPAN_REGISTERS 16
 
 typedef __m256 vfloat;
 typedef __m256i vwords;
@@ -36,6 +35,10 @@ static inline vwords w_mark(vwords word, vfloat x, vfloat t, uint32_t bit) {
 static inline vfloat w_float(vwords x) { return _mm256_cvtepi32_ps(x); }
 static inline vwords w_truncate(vfloat x) { return _mm256_cvttps_epi32(x); }
 
+/* Weights are read where they are used, as operands in memory. */
+typedef const uint32_t *vnine;
+static inline vnine n_load(const uint32_t *w) { return w; }
+
 static inline vcounts c_zero(void) { return _mm256_setzero_si256(); }
 
 /* Words added up place by place: `ones` has the places where an odd number of them is set, `twos` those where two or
@@ -64,7 +67,7 @@ static inline __m256i byte_counts(__m256i bits) {
 }
 
 /* Nine words are added up place by place first (Harley and Seal), which leaves four to count instead of nine. */
-static inline vcounts c_add9(vcounts c, const vwords *x, const uint32_t *w) {
+static inline vcounts c_add9(vcounts c, const vwords *x, vnine w) {
     const word_pair first = add_three(x, w), second = add_three(x + 3, w + 3), third = add_three(x + 6, w + 6);
     const word_pair ones = full_add(first.ones, second.ones, third.ones);
     const word_pair twos = full_add(first.twos, second.twos, third.twos);

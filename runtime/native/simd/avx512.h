@@ -2,7 +2,6 @@
 #include <immintrin.h>
 
 #define BNNPAN_LANES 16
-#define BNNPAN_REGISTERS 32
 
 typedef __m512 vfloat;
 typedef __m512i vwords;
@@ -35,8 +34,12 @@ static inline vwords w_mark(vwords word, vfloat x, vfloat t, uint32_t bit) {
 static inline vfloat w_float(vwords x) { return _mm512_cvtepi32_ps(x); }
 static inline vwords w_truncate(vfloat x) { return _mm512_cvttps_epi32(x); }
 
+/* Weights are read where they are used, as operands in memory. */
+typedef const uint32_t *vnine;
+static inline vnine n_load(const uint32_t *w) { return w; }
+
 static inline vcounts c_zero(void) { return _mm512_setzero_si512(); }
-static inline vcounts c_add9(vcounts c, const vwords *x, const uint32_t *w) {
+static inline vcounts c_add9(vcounts c, const vwords *x, vnine w) {
     for (int i = 0; i < 9; i++)
         c = _mm512_add_epi32(c, _mm512_popcnt_epi32(_mm512_xor_si512(x[i], w_set(w[i]))));
     return c;

@@ -2,7 +2,6 @@
 #include <arm_neon.h>
 
 #define BNNPAN_LANES 4
-#define BNNPAN_REGISTERS 32
 
 typedef float32x4_t vfloat;
 typedef uint32x4_t vwords;
@@ -33,12 +32,21 @@ static inline vfloat w_float(vwords x) { return vcvtq_f32_s32(vreinterpretq_s32_
 static inline vwords w_truncate(vfloat x) { return vreinterpretq_u32_s32(vcvtq_s32_f32(x)); }
 
 static inline vcounts c_zero(void) { return vdupq_n_u8(0); }
+typedef struct vnine {
+    vwords word[9];
+} vnine;
+
+static inline vnine n_load(const uint32_t *w) {
+    vnine nine;
+    for (int i = 0; i < 9; i++) nine.word[i] = vld1q_dup_u32(w + i);
+    return nine;
+}
+
 /* Steps of all nine side by side, and a short tree, for processors that execute in order. */
-static inline vcounts c_add9(vcounts c, const vwords *x, const uint32_t *w) {
+static inline vcounts c_add9(vcounts c, const vwords *x, vnine w) {
     vwords bits[9];
     uint8x16_t n[9];
-    for (int i = 0; i < 9; i++) bits[i] = vld1q_dup_u32(w + i);
-    for (int i = 0; i < 9; i++) bits[i] = veorq_u32(bits[i], x[i]);
+    for (int i = 0; i < 9; i++) bits[i] = veorq_u32(w.word[i], x[i]);
     for (int i = 0; i < 9; i++) n[i] = vcntq_u8(vreinterpretq_u8_u32(bits[i]));
     for (int i = 0; i < 4; i++) n[i] = vaddq_u8(n[i], n[i + 4]);
     c = vaddq_u8(c, n[8]);

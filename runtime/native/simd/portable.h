@@ -5,7 +5,6 @@
 #include "fma_in_double.h"
 
 #define BNNPAN_LANES 1
-#define BNNPAN_REGISTERS 16
 
 typedef float vfloat;
 typedef uint32_t vwords;
@@ -37,9 +36,13 @@ static inline vwords w_mark(vwords word, vfloat x, vfloat t, uint32_t bit) { ret
 static inline vfloat w_float(vwords x) { return (float)(int32_t)x; }
 static inline vwords w_truncate(vfloat x) { return (uint32_t)(int32_t)x; }
 
+/* Weights are read where they are used, as operands in memory. */
+typedef const uint32_t *vnine;
+static inline vnine n_load(const uint32_t *w) { return w; }
+
 static inline vcounts c_zero(void) { return 0; }
 /* Bits per byte; over nine words three times they stay below 256. */
-static inline vcounts c_add9(vcounts c, const vwords *x, const uint32_t *w) {
+static inline vcounts c_add9(vcounts c, const vwords *x, vnine w) {
     for (int i = 0; i < 9; i++) {
         uint32_t bits = x[i] ^ w[i];
         bits -= bits >> 1 & 0x55555555u;

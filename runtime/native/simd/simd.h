@@ -1,7 +1,6 @@
 /* The vector vocabulary of the instruction set this file is compiled for; every kernel is written once over it.
  *
  *   BNNPAN_LANES        float32 values of a vfloat, 32-bit words of a vwords; divides BNNPAN_ROW_ALIGNMENT
- *   BNNPAN_REGISTERS    vector registers
  *   v_zero set load store add sub mul div sqrt     one rounding each; load and store take any address
  *   v_fma(a, b, c)      a * b + c with one rounding
  *   v_rectify(u, w)     u where u > 0, else w
@@ -9,8 +8,8 @@
  *   w_mark(word, x, t, bit)  word | bit where x < t
  *   w_float, w_truncate words as signed integers to float and back, exact below 2^24
  *   vcounts, c_zero     partial counts of set bits per lane
- *   c_add9(c, x, w)     c plus the set bits of x[i] ^ w[i], i < 9, each w[i] one word for all lanes; at most
- *                       BNNPAN_COUNT_WORDS times
+ *   vnine, n_load       nine words, each for all lanes
+ *   c_add9(c, x, w)     c plus the set bits of x[i] ^ w[i], i < 9, w a vnine; at most BNNPAN_COUNT_WORDS times
  *   c_total(c)          whole counts, one per lane
  *
  * Rules that make every set give the same bits: a lane never depends on another, a product is only fused with a
