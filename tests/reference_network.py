@@ -102,7 +102,10 @@ def _prior(weights: Weights, double: Weights, shape: NetworkShape, pan: Array, l
 
 
 def _head(weights: Weights, pan: Array, lms: Array) -> Array:
-    return _haar(_convolve(np.concatenate([lms, pan]), weights["head.weight"], weights["head.bias"]))
+    half = lms.dtype.type(0.5)  # the transform's factor
+    return _haar(
+        _convolve(np.concatenate([lms, pan]), half * weights["head.weight"], half * weights["head.bias"])
+    )
 
 
 def fused(a: Array, b: Array, c: Array) -> Array:
@@ -129,11 +132,11 @@ def _convolve(image: Array, weight: Array, bias: Array) -> Array:
 
 
 def _haar(x: Array) -> Array:
+    """Twice the orthonormal transform."""
     a, b, c, d = x[:, ::2, ::2], x[:, ::2, 1::2], x[:, 1::2, ::2], x[:, 1::2, 1::2]
-    half = x.dtype.type(0.5)
     ll, lh = (a + b) + (c + d), (a + b) - (c + d)
     hl, hh = (a - b) + (c - d), (a - b) - (c - d)
-    return np.stack([half * ll, half * lh, half * hl, half * hh])
+    return np.stack([ll, lh, hl, hh])
 
 
 def _inverse_haar(bands: Array) -> Array:

@@ -133,6 +133,7 @@ BNNPAN_API const char *bnnpan_isa_name(int32_t index);
  * is not available here, or memory is short. */
 BNNPAN_API bnnpan_model *bnnpan_model_create(const bnnpan_shape *shape, const bnnpan_array *arrays, const char *isa);
 BNNPAN_API void bnnpan_model_free(bnnpan_model *model);
+/* NULL for NULL. */
 BNNPAN_API const char *bnnpan_model_isa(const bnnpan_model *model);
 
 /* Scratch for one window in PAN pixels; 0 when the size is not valid. Grows with the width only. */

@@ -110,7 +110,7 @@ static void calibrate_block(calibration *run, int32_t block, int32_t count, cons
     for (int32_t k = 0; k < count; k++) {
         bnnpan_planes patch = {.kernels = run->model->kernels, .bands = shape->bands, .height = height, .width = width};
         patch.pan = pan + k * pixels;
-        patch.lms = lms + k * shape->bands * pixels;
+        patch.lms = lms + (int64_t)k * shape->bands * pixels;
         bnnpan_image_start(&run->image, bnnpan_planes_read, &patch);
         bnnpan_trunk_run(&run->trunk, block + 1, affines, bnnpan_head_row, &run->head, add_statistics, run);
     }
@@ -133,7 +133,8 @@ size_t bnnpan_calibrate_arena_bytes(const bnnpan_model *model, int32_t height, i
 int32_t bnnpan_calibrate(const bnnpan_model *model, int32_t count, int32_t height, int32_t width, const float *pan,
                          const float *lms, float *affines, void *arena, size_t arena_bytes) {
     calibration run;
-    if (model == NULL || count < 1 || !bnnpan_size_is_valid(height, width)) return BNNPAN_BAD_SIZE;
+    if (model == NULL) return BNNPAN_NO_ARGUMENT;
+    if (count < 1 || !bnnpan_size_is_valid(height, width)) return BNNPAN_BAD_SIZE;
     if (!bnnpan_is_aligned(pan) || !bnnpan_is_aligned(lms) || !bnnpan_is_aligned(affines)) return BNNPAN_NO_ARGUMENT;
     if (arena == NULL || arena_bytes < bnnpan_calibrate_arena_bytes(model, height, width)) return BNNPAN_SMALL_ARENA;
     lay_out(&run, model, height, width, arena);

@@ -12,6 +12,7 @@ static inline double bnnpan_exp(double x) {
     /* ln 2 in two parts (Cody and Waite); the first ends in 21 zero bits, so k * LN2_HIGH is exact. */
     static const double LN2_HIGH = 6.93147180369123816490e-01, LN2_LOW = 1.90821492927058770002e-10;
     static const double LIMIT = 700.0;
+    if (x != x) return x;
     x = x < -LIMIT ? -LIMIT : x > LIMIT ? LIMIT : x;
     const int64_t k = (int64_t)(x * INVERSE_LN2 + (x < 0 ? -0.5 : 0.5));
     const double r = (x - (double)k * LN2_HIGH) - (double)k * LN2_LOW;

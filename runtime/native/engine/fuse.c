@@ -50,7 +50,8 @@ size_t bnnpan_fuse_arena_bytes(const bnnpan_model *model, int32_t height, int32_
 
 int32_t bnnpan_fuse(const bnnpan_model *model, int32_t height, int32_t width, const float *pan, const float *lms,
                     const float *affines, float *out, void *memory, size_t arena_bytes) {
-    if (model == NULL || !bnnpan_size_is_valid(height, width)) return BNNPAN_BAD_SIZE;
+    if (model == NULL) return BNNPAN_NO_ARGUMENT;
+    if (!bnnpan_size_is_valid(height, width)) return BNNPAN_BAD_SIZE;
     if (!bnnpan_is_aligned(pan) || !bnnpan_is_aligned(lms) || !bnnpan_is_aligned(affines) || !bnnpan_is_aligned(out))
         return BNNPAN_NO_ARGUMENT;
     if (memory == NULL || arena_bytes < bnnpan_fuse_arena_bytes(model, height, width)) return BNNPAN_SMALL_ARENA;

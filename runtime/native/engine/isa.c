@@ -44,6 +44,7 @@ static const struct {
 enum { LEVEL_COUNT = sizeof LEVELS / sizeof LEVELS[0] };
 
 const char *bnnpan_isa_name(int32_t index) {
+    if (index < 0) return NULL;
     for (int32_t i = 0; i < LEVEL_COUNT; i++)
         if (LEVELS[i].available() && index-- == 0) return LEVELS[i].kernels->name;
     return NULL;

@@ -141,4 +141,6 @@ void bnnpan_model_free(bnnpan_model *model) {
     if (model != NULL) free(model->memory);
 }
 
-const char *bnnpan_model_isa(const bnnpan_model *model) { return model->kernels->name; }
+const char *bnnpan_model_isa(const bnnpan_model *model) {
+    return model != NULL ? model->kernels->name : NULL;
+}

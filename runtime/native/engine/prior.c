@@ -63,7 +63,7 @@ static void pool_features(bnnpan_prior *prior, int32_t count, const float *pan, 
     for (int32_t k = 0; k < count; k++) {
         bnnpan_planes patch = {.kernels = prior->model->kernels, .bands = bands, .height = height, .width = width};
         patch.pan = pan + k * pixels;
-        patch.lms = lms + k * bands * pixels;
+        patch.lms = lms + (int64_t)k * bands * pixels;
         bnnpan_image_start(&prior->image, bnnpan_planes_read, &patch);
         for (int32_t y = 0; y < height; y += 2) add_pair(prior, y, means);
     }

@@ -74,6 +74,14 @@ static void add_tap(bnnpan_taps *taps, const bnnpan_axis *axis, int32_t phase, i
     taps->weight[taps->count++] = weight;
 }
 
+/* The weighted sum of the taps taken; of none, 0. */
+static void weigh(const bnnpan_scene *scene, float *out, const bnnpan_taps *taps, int32_t n) {
+    if (taps->count == 0)
+        memset(out, 0, (size_t)n * sizeof(float));
+    else
+        scene->kernels->weigh_rows(out, taps, n);
+}
+
 /* One band at the height of PAN row y, over the width of MS, into `tall`. */
 static void interpolate_column(const bnnpan_scene *scene, int32_t band, int32_t y) {
     const bnnpan_axis *axis = &scene->tile->rows;
@@ -81,7 +89,7 @@ static void interpolate_column(const bnnpan_scene *scene, int32_t band, int32_t 
     bnnpan_taps taps = {.count = 0};
     for (int32_t k = 0; k < axis->taps; k++)
         add_tap(&taps, axis, position % axis->ratio, k, ms_row(scene, first + k) + (size_t)band * scene->ms_stride);
-    scene->kernels->weigh_rows(scene->tall, &taps, scene->ms_width);
+    weigh(scene, scene->tall, &taps, scene->ms_width);
 }
 
 /* Every ratio-th pixel of a row from pixel `place` on, into `row`. */
@@ -93,7 +101,7 @@ static void interpolate_phase(const bnnpan_scene *scene, int32_t place) {
     bnnpan_taps taps = {.count = 0};
     for (int32_t k = 0; k < axis->taps; k++)
         add_tap(&taps, axis, position % axis->ratio, k, scene->tall + first + k);
-    scene->kernels->weigh_rows(scene->phase, &taps, count);
+    weigh(scene, scene->phase, &taps, count);
     for (int32_t i = 0; i < count; i++) scene->row[place + i * axis->ratio] = scene->phase[i];
 }
 
