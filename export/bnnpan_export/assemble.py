@@ -32,6 +32,7 @@ from bnnpan_runtime.contract import (
 )
 from bnnpan_runtime.errors import BackendError
 from bnnpan_runtime.graph import Backend, open_backend
+from bnnpan_runtime.graph.onnx import OnnxBackend
 
 __all__ = ["FORMATS", "Exported", "Identity", "export_bundle"]
 
@@ -178,9 +179,13 @@ def _properties(manifest: Manifest) -> dict[str, str]:
 
 
 def _backends(bundle: Bundle, formats: Collection[str], say: Say) -> list[Backend]:
-    backends = []
+    backends: list[Backend] = []
     try:
         backends.append(open_backend("native", bundle))
     except BackendError as error:
         say(f"not checking the native engine: {error}")
-    return backends + [open_backend(name, bundle) for name in ("onnx", "tflite") if name in formats]
+    if "onnx" in formats:
+        backends.append(OnnxBackend(bundle, kernels=False))  # with them, it would be the native engine again
+    if "tflite" in formats:
+        backends.append(open_backend("tflite", bundle))
+    return backends

@@ -1,15 +1,17 @@
 """The network's own operators as ONNX model-local functions of domain `ai.bnnpan`, version 1.
 
 Any runtime that knows opset 18 can run them as they are. A runtime that registers an operator of the same
-name uses that one instead: `BinaryTrunk` has everything a kernel for the whole 1-bit part needs as inputs.
+name uses that one instead: `Fuse`, `BinaryTrunk` and `BinaryBlock` have everything a kernel needs as inputs,
+and libbnnpan has kernels for them.
 
     Haar(features) -> sub_bands                  (n, C, h, w) -> (n, 4, C, h/2, w/2), order LL, LH, HL, HH
     InverseHaar(sub_bands) -> features           its exact inverse
     UnpackSigns(bits) -> weight                  (4, C, 3, 3, bytes) uint8 to (4 C, C, 3, 3) float32, -1 and 1
     BinaryBlock(sub_bands, bits, parameters)     the four NBC units of one PIBF
     BinaryTrunk(features, bits, parameters, affines)
+    Fuse(pan, lms, affines, bits, parameters, head_weight, head_bias, tail_weight, tail_bias) -> hrms
 
-`bits` and `parameters` are those of one block in `BinaryBlock`, of all N blocks, stacked, in `BinaryTrunk`:
+`bits` and `parameters` are those of one block in `BinaryBlock`, of all N blocks, stacked, in the other two:
 
     bits        uint8 (N, 4, C, 3, 3, 4 ceil(C/32)): block, sub-band, output channel, ky, kx, packed inputs;
                 input channel i is bit i % 8 of byte i // 8, a set bit is a negative weight
@@ -28,9 +30,11 @@ from onnx import AttributeProto, FunctionProto, TensorProto, helper
 from bnnpan_export.onnx_nodes import DOMAIN, AttributeReference, NodeList, opset_imports
 from bnnpan_runtime.weights import TRUNK_TENSORS
 
-__all__ = ["binary_block", "binary_trunk", "haar", "inverse_haar", "unpack_signs"]
+__all__ = ["binary_block", "binary_trunk", "fuse", "haar", "inverse_haar", "unpack_signs"]
 
 _CHANNELS = AttributeReference("channels", AttributeProto.INT)
+_BLOCKS = AttributeReference("blocks", AttributeProto.INT)
+_OUTER_SKIP = AttributeReference("outer_skip", AttributeProto.INT)
 _EPSILON = AttributeReference("norm_epsilon", AttributeProto.FLOAT)
 _CHANNEL_AXIS = 2
 
@@ -133,6 +137,31 @@ def binary_trunk(blocks: int, outer_skip: bool) -> FunctionProto:
     inputs = ["features", "bits", "parameters", "affines"]
     attributes = ["channels", "blocks", "outer_skip", "norm_epsilon"]
     return _function("BinaryTrunk", inputs, ["result"], body, attributes)
+
+
+def fuse() -> FunctionProto:
+    """`Fuse`: the whole network of a window, for a kernel that never holds a plane of features.
+
+    PAN `(n, 1, h, w)`, LMS `(n, bands, h, w)`, in network units, to HRMS like LMS; head, `BinaryTrunk`, tail.
+    """
+    body = NodeList()
+    convolution = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
+    image = body.add("Concat", "lms", "pan", axis=1)
+    features = body.add("Conv", image, "head_weight", "head_bias", output="features", **convolution)
+    result = body.add(
+        f"{DOMAIN}::BinaryTrunk",
+        *(features, "bits", "parameters", "affines"),
+        output="result",
+        channels=_CHANNELS,
+        blocks=_BLOCKS,
+        outer_skip=_OUTER_SKIP,
+        norm_epsilon=_EPSILON,
+    )
+    detail = body.add("Conv", result, "tail_weight", "tail_bias", output="detail", **convolution)
+    body.add("Add", detail, "lms", output="hrms")
+    weights = ["bits", "parameters", "head_weight", "head_bias", "tail_weight", "tail_bias"]
+    attributes = ["channels", "blocks", "outer_skip", "norm_epsilon"]
+    return _function("Fuse", ["pan", "lms", "affines", *weights], ["hrms"], body, attributes)
 
 
 def _binary_convolution(body: NodeList, shift: str) -> str:

@@ -28,24 +28,21 @@ _PADS = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
 def fuse_graph(network: FrozenNetwork, properties: Mapping[str, str]) -> ModelProto:
     """PAN `(1, 1, height, width)`, LMS `(1, bands, height, width)`, affines `(blocks, 2, channels)` to HRMS.
 
-    Network units, height and width even. Three nodes do the work: head, `ai.bnnpan::BinaryTrunk`, tail.
-    `properties` become the model's metadata.
+    Network units, height and width even. One node does it all, `ai.bnnpan::Fuse`, and the property
+    `operator` says so to the runtime. `properties` become the model's metadata, too.
     """
     shape = network.shape
     body = NodeList()
-    image = body.add("Concat", "lms", "pan", axis=1, output="image")
-    features = body.add("Conv", image, "head.weight", "head.bias", output="head", **_PADS)
-    trunk = body.add(
-        f"{DOMAIN}::BinaryTrunk",
-        *(features, "trunk.bits", "trunk.parameters", "affines"),
-        output="trunk",
+    body.add(
+        f"{DOMAIN}::Fuse",
+        *("pan", "lms", "affines", "trunk.bits", "trunk.parameters"),
+        *("head.weight", "head.bias", "tail.weight", "tail.bias"),
+        output="hrms",
         channels=shape.channels,
         blocks=shape.blocks,
         outer_skip=int(shape.outer_skip),
         norm_epsilon=NORM_EPSILON,
     )
-    detail = body.add("Conv", trunk, "tail.weight", "tail.bias", output="tail", **_PADS)
-    body.add("Add", detail, "lms", output="hrms")
     used = [functions.haar(), functions.inverse_haar(), functions.unpack_signs(), functions.binary_block()]
     return _model(
         "fuse",
@@ -60,8 +57,8 @@ def fuse_graph(network: FrozenNetwork, properties: Mapping[str, str]) -> ModelPr
             **_named(network, "head.", "tail.", "trunk.bits"),
             "trunk.parameters": stacked_parameters(network),
         },
-        used=[*used, functions.binary_trunk(shape.blocks, shape.outer_skip)],
-        properties=properties,
+        used=[*used, functions.binary_trunk(shape.blocks, shape.outer_skip), functions.fuse()],
+        properties={**properties, "operator": f"{DOMAIN}::Fuse"},
     )
 
 

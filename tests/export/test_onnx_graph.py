@@ -53,16 +53,14 @@ def test_calibrate_graph_gives_the_affines_of_the_network(config: ModelConfig) -
     assert np.abs(affines - reference(model, pan, lms)).max() < 2e-5
 
 
-def test_whole_trunk_is_one_node_that_carries_all_a_kernel_needs() -> None:
+def test_whole_network_is_one_node_that_carries_all_a_kernel_needs() -> None:
     network = freeze(random_network(VARIANTS["outer_skip"]))
     graph = fuse_graph(network, {"id": "bgrn-x4"}).graph
-    assert [node.op_type for node in graph.node] == ["Concat", "Conv", "BinaryTrunk", "Conv", "Add"]
-    trunk = graph.node[2]
-    assert (trunk.domain, list(trunk.input)) == (
-        "ai.bnnpan",
-        ["head", "trunk.bits", "trunk.parameters", "affines"],
-    )
-    attributes = {a.name: onnx.helper.get_attribute_value(a) for a in trunk.attribute}
+    (node,) = graph.node
+    assert (node.domain, node.op_type) == ("ai.bnnpan", "Fuse")
+    trunk, filters = ["trunk.bits", "trunk.parameters"], ["head.weight", "head.bias", "tail.weight", "tail.bias"]
+    assert list(node.input) == ["pan", "lms", "affines", *trunk, *filters]
+    attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
     assert (attributes["blocks"], attributes["channels"], attributes["outer_skip"]) == (2, 8, 1)
     assert attributes["norm_epsilon"] == np.float32(1e-6)
     stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
@@ -77,6 +75,7 @@ def test_file_states_the_oldest_versions_that_can_hold_it_and_what_it_is_for() -
     model = onnx.load_from_string(content)
     assert model.ir_version == 8
     assert {entry.domain: entry.version for entry in model.opset_import} == {"": 18, "ai.bnnpan": 1}
+    properties |= {"operator": "ai.bnnpan::Fuse"}
     assert {entry.key: entry.value for entry in model.metadata_props} == properties
     assert session(content).get_modelmeta().custom_metadata_map == properties
 

@@ -51,7 +51,7 @@ def test_computed_radius_is_the_farthest_distance_at_which_a_pixel_matters() -> 
 @pytest.mark.parametrize("operator", ["GlobalAveragePool", "Softmax"])
 def test_an_operator_of_unknown_reach_is_refused(operator: str) -> None:
     graph = graph_of(1)
-    _insert_after_head(graph, helper.make_node(operator, ["head"], ["mixed"], operator))
+    _insert_after_head(graph, helper.make_node(operator, ["features"], ["mixed"], operator))
     with pytest.raises(VerificationError, match=operator):
         receptive_field_radius(graph)
 
@@ -59,14 +59,19 @@ def test_an_operator_of_unknown_reach_is_refused(operator: str) -> None:
 def test_a_mean_over_pixels_is_refused() -> None:
     graph = graph_of(1)
     axes = onnx.numpy_helper.from_array(np.array([2, 3]), "axes")
-    graph.graph.initializer.append(axes)
-    _insert_after_head(graph, helper.make_node("ReduceMean", ["head", "axes"], ["mixed"], "scene_mean"))
+    _insert_after_head(
+        graph,
+        helper.make_node("Constant", [], ["axes"], value=axes),
+        helper.make_node("ReduceMean", ["features", "axes"], ["mixed"], "scene_mean"),
+    )
     with pytest.raises(VerificationError, match="scene_mean"):
         receptive_field_radius(graph)
 
 
-def _insert_after_head(model: ModelProto, node: onnx.NodeProto) -> None:
-    position = next(index for index, other in enumerate(model.graph.node) if other.op_type == "BinaryTrunk")
-    model.graph.node[position].input[0] = "centred"
-    model.graph.node.insert(position, helper.make_node("Sub", ["head", "mixed"], ["centred"], "centre"))
-    model.graph.node.insert(position, node)
+def _insert_after_head(model: ModelProto, *nodes: onnx.NodeProto) -> None:
+    """Nodes that make `mixed` of the features, which is subtracted from them."""
+    (body,) = (function.node for function in model.functions if function.name == "Fuse")
+    position = next(index for index, other in enumerate(body) if other.op_type == "BinaryTrunk")
+    body[position].input[0] = "centred"
+    for node in (helper.make_node("Sub", ["features", "mixed"], ["centred"], "centre"), *reversed(nodes)):
+        body.insert(position, node)

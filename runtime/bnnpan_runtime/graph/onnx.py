@@ -1,7 +1,8 @@
-"""The bundle's ONNX graphs in stock ONNX Runtime, on the CPU."""
+"""The bundle's ONNX graphs in ONNX Runtime, on the CPU: with the kernels of libbnnpan where there are any."""
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import TYPE_CHECKING
 
@@ -11,26 +12,48 @@ from numpy.typing import NDArray
 from bnnpan_runtime.bundle import Bundle
 from bnnpan_runtime.errors import BackendError, one_line
 from bnnpan_runtime.graph.library_memory import patches_bytes, window_bytes
+from bnnpan_runtime.graph.native import ISA_VARIABLE, NativeBackend, instruction_sets, library_path
 from bnnpan_runtime.graph.protocol import BackendMemory, Float32
 
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["OnnxBackend"]
+__all__ = ["KERNELS_VARIABLE", "OnnxBackend"]
+
+KERNELS_VARIABLE = "BNNPAN_ONNX_KERNELS"
+"""0: never use the kernels of libbnnpan; 1: never do without; not set: use them if they can be had."""
+
+WHOLE_WINDOW = "ai.bnnpan::Fuse"
+"""Property `operator` of a fuse.onnx that is a single node, which the kernels compute row by row."""
 
 _FATAL_ONLY = 4
+
+_SESSION_BYTES = 2 * 2**20
+_SESSION_BYTES_PER_STORED_BYTE = 4
+"""What a session with kernels takes beside the arena: at most 0.6 MiB and 2.6 times fuse.onnx were measured,
+with 8 to 256 channels and ONNX Runtime 1.17 to 1.31."""
+
+_log = logging.getLogger(__name__)
 
 
 class OnnxBackend:
     """ONNX Runtime with one thread per window: results do not depend on how many run side by side.
 
-    Raises BackendError if it is not installed or refuses the graphs, BundleError if the bundle has none.
+    The operators of domain `ai.bnnpan` in the graphs are functions of standard ones, which any ONNX Runtime
+    computes. With `kernels`, libbnnpan is registered with it and computes them instead; path and instruction
+    set are those of the native backend. None leaves it to `KERNELS_VARIABLE`; if that is not set either, the
+    kernels are used when the library is there and ONNX Runtime takes it.
+
+    Raises BackendError if ONNX Runtime is not installed or refuses the graphs, or if kernels are demanded and
+    cannot be had; BundleError if the bundle has no such graphs.
     """
 
     name = "onnx"
     fixed_window: int | None = None
+    kernels: str | None
+    """Instruction set of the kernels; None where ONNX Runtime computes alone."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, kernels: bool | None = None) -> None:
         # Set before the import: read once, when the library is loaded.
         os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         try:
@@ -39,15 +62,25 @@ class OnnxBackend:
             raise BackendError("the onnx backend needs ONNX Runtime; install onnxruntime") from error
         self._ort = onnxruntime
         self._bundle = bundle
-        self._fuse = self._session("fuse.onnx")
+        self._open(_wanted() if kernels is None else kernels)
         self.isa = f"onnxruntime {onnxruntime.__version__}"
+        if self.kernels:
+            self.isa += f" with {self.kernels} kernels"
 
     def memory(self, height: int, width: int) -> BackendMemory:
-        """What ONNX Runtime allocates for one window, by the model measured at export."""
-        return BackendMemory(0, window_bytes(self._bundle.manifest, self.name, height * width))
+        """What ONNX Runtime allocates for one window, by the model measured at export; kernels take less.
+
+        Kernels that compute the whole window in rows take the native engine's arena and what a session needs.
+        """
+        manifest = self._bundle.manifest
+        if self._native is None:
+            return BackendMemory(0, window_bytes(manifest, self.name, height * width))
+        stored_bytes = manifest.files["fuse.onnx"].size_bytes
+        session_bytes = _SESSION_BYTES + _SESSION_BYTES_PER_STORED_BYTE * stored_bytes
+        return BackendMemory(0, session_bytes + self._native.memory(height, width).arena_bytes)
 
     def calibration_bytes(self, count: int, patch: int) -> int:
-        """What ONNX Runtime allocates for all patches, which it takes as one batch."""
+        """What ONNX Runtime allocates for all patches, which it takes as one batch; kernels take less."""
         return patches_bytes(self._bundle.manifest, self.name, count, patch)
 
     def calibrate(self, pan: Float32, lms: Float32) -> Float32:
@@ -74,15 +107,64 @@ class OnnxBackend:
         except Exception as error:
             raise BackendError(f"{self._bundle.path}: fuse.onnx fails: {one_line(error)}") from error
 
-    def _session(self, name: str) -> onnxruntime.InferenceSession:
+    def _open(self, kernels: bool | None) -> None:
+        self.kernels, self._options = None, self._session_options()
+        self._native: NativeBackend | None = None
+        if kernels or (kernels is None and library_path().is_file()):
+            try:
+                self.kernels = _register(self._options)
+                self._fuse = self._session("fuse.onnx")
+                self._native = self._native_engine()
+                return
+            except BackendError as error:
+                if kernels:
+                    raise
+                _log.warning("backend onnx runs without kernels, which takes longer: %s", error)
+        self.kernels, self._options = None, self._session_options()
+        self._fuse = self._session("fuse.onnx")
+
+    def _native_engine(self) -> NativeBackend | None:
+        """The engine whose arena the kernels need, too, if fuse.onnx is a single node."""
+        if self._fuse.get_modelmeta().custom_metadata_map.get("operator") != WHOLE_WINDOW:
+            return None
+        return NativeBackend(self._bundle.weights(), self._bundle.manifest.network, self.kernels)
+
+    def _session_options(self) -> onnxruntime.SessionOptions:
         options = self._ort.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = _FATAL_ONLY
+        return options
+
+    def _session(self, name: str) -> onnxruntime.InferenceSession:
         content = self._bundle.read(name)
         try:
-            return self._ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            return self._ort.InferenceSession(content, self._options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its exceptions share no base class
             raise BackendError(
                 f"{self._bundle.path}: ONNX Runtime refuses {name}: {one_line(error)}"
             ) from error
+
+
+def _wanted() -> bool | None:
+    value = os.environ.get(KERNELS_VARIABLE, "")
+    if value not in ("", "0", "1"):
+        raise BackendError(f"{KERNELS_VARIABLE} is {value!r}; set it to 0 or 1, or not at all")
+    return value == "1" if value else None
+
+
+def _register(options: onnxruntime.SessionOptions) -> str:
+    """Let sessions of these options use the kernels; the instruction set they are for.
+
+    The library's own version is checked first, then, by the library, that of ONNX Runtime: what does not fit
+    is refused before it could crash.
+    """
+    available = instruction_sets()
+    isa = os.environ.get(ISA_VARIABLE) or available[0]
+    if isa not in available:
+        raise BackendError(f"instruction set {isa!r} is not available; use one of {', '.join(available)}")
+    try:
+        options.register_custom_ops_library(str(library_path()))
+    except Exception as error:
+        raise BackendError(f"ONNX Runtime does not take {library_path()}: {one_line(error)}") from error
+    return isa

@@ -54,12 +54,15 @@ def _opened(name: str, bundle: Bundle, self_test: bool) -> Backend:
     from bnnpan_runtime.golden import run_golden
 
     backend = _OPENERS[name](bundle)
-    if self_test:
+    outcome = run_golden(backend, bundle) if self_test else None
+    if outcome is not None and outcome.passed is False and name in _WITHOUT_KERNELS:
+        _log.warning("backend %s goes on without kernels, they fail the self-test: %s", name, outcome.detail)
+        backend = _WITHOUT_KERNELS[name](bundle)
         outcome = run_golden(backend, bundle)
-        if outcome.passed is False:
-            raise BackendError(
-                f"{name}: the self-test fails, its results cannot be trusted here ({outcome.detail})"
-            )
+    if outcome is not None and outcome.passed is False:
+        raise BackendError(
+            f"{name}: the self-test fails, its results cannot be trusted here ({outcome.detail})"
+        )
     return backend
 
 
@@ -75,6 +78,12 @@ def _open_onnx(bundle: Bundle) -> Backend:
     return OnnxBackend(bundle)
 
 
+def _open_stock_onnx(bundle: Bundle) -> Backend:
+    from bnnpan_runtime.graph.onnx import OnnxBackend
+
+    return OnnxBackend(bundle, kernels=False)
+
+
 def _open_tflite(bundle: Bundle) -> Backend:
     from bnnpan_runtime.graph.tflite import TfliteBackend
 
@@ -86,3 +95,6 @@ _OPENERS: dict[str, Callable[[Bundle], Backend]] = {
     "onnx": _open_onnx,
     "tflite": _open_tflite,
 }
+
+_WITHOUT_KERNELS: dict[str, Callable[[Bundle], Backend]] = {"onnx": _open_stock_onnx}
+"""Engines that can also do without libbnnpan."""

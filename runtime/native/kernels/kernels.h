@@ -28,6 +28,9 @@ enum { BNNPAN_TAPS = 9, BNNPAN_WORD_BITS = 32 };
 /* Which rows around the one computed lie outside the window. */
 enum { BNNPAN_ABOVE_OUTSIDE = 1, BNNPAN_BELOW_OUTSIDE = 2, BNNPAN_OUTSIDE_CASES = 4 };
 
+/* Added to both variances of an NBC unit. */
+#define BNNPAN_VARIANCE_EPSILON 1e-6f
+
 /* One filter of an NBC unit: constants of its border, see binary_sums.h, per BNNPAN_OUTSIDE_CASES, and its RPReLU. */
 typedef struct bnnpan_filter {
     float most[BNNPAN_OUTSIDE_CASES];  /* sum of signs over the taps inside, were no bit different */

@@ -6,8 +6,6 @@
  * need not wait for one result after another. */
 #include "binary_sums.h"
 
-static const float VARIANCE_EPSILON = 1e-6f;
-
 enum { VECTORS = 4, STRIDE = VECTORS * BNNPAN_LANES }; /* pixels at a time, and floats between their channels */
 
 typedef struct pixel_statistics {
@@ -81,7 +79,7 @@ BNNPAN_INLINE void compare_deviations(const nbc_job *job, pixel_statistics *stat
             square_v[i] = v_fma(v[i], v[i], square_v[i]);
         }
     }
-    const vfloat count = v_set((float)channels), epsilon = v_set(VARIANCE_EPSILON);
+    const vfloat count = v_set((float)channels), epsilon = v_set(BNNPAN_VARIANCE_EPSILON);
     for (int32_t i = 0; i < vectors; i++) {
         const vfloat variance_x = v_add(v_div(square_x[i], count), epsilon);
         statistics->gain[i] = v_sqrt(v_div(variance_x, v_add(v_div(square_v[i], count), epsilon)));
