@@ -3,8 +3,8 @@
  *
  * Source: `tflite/core/c/common.h` and `builtin_op_data.h` of github.com/google-ai-edge/LiteRT, which equal
  * `tensorflow/lite/core/c/` of github.com/tensorflow/tensorflow (Apache-2.0). Only declarations that this delegate
- * needs, in their order; fields behind the last one used are left out where a pointer is all that passes. 64-bit
- * platforms other than Windows. The golden tile guards against a runtime that lays these out in another way. */
+ * needs, in their order; fields behind the last one used are left out where a pointer is all that passes. Not for
+ * Windows, which has two more fields. The golden tile guards against a runtime that lays these out in another way. */
 #ifndef BNNPAN_LITERT_ABI_H
 #define BNNPAN_LITERT_ABI_H
 
@@ -21,14 +21,21 @@ enum { LITERT_NO_TENSOR = -1 };                         /* kTfLiteOptionalTensor
 /* TfLiteBuiltinOperator */
 enum {
     LITERT_ADD = 0,
+    LITERT_CONCATENATION = 2,
+    LITERT_CONV_2D = 3,
+    LITERT_DEPTH_TO_SPACE = 5,
     LITERT_MUL = 18,
+    LITERT_SPACE_TO_DEPTH = 26,
     LITERT_CUSTOM = 32,
     LITERT_MEAN = 40,
     LITERT_SUB = 41,
     LITERT_DIV = 42,
+    LITERT_SPLIT = 49,
     LITERT_PRELU = 54,
     LITERT_SQRT = 75,
 };
+
+enum { LITERT_SAME_PADDING = 1 }; /* TfLitePadding */
 
 /* TfLiteFusedActivation */
 enum { LITERT_LINEAR = 0, LITERT_RELU = 1, LITERT_RELU_N1_TO_1 = 2, LITERT_RELU6 = 3 };
@@ -132,12 +139,24 @@ typedef struct litert_arithmetic_options { /* first field of TfLiteAddParams, Su
     int32_t activation;
 } litert_arithmetic_options;
 
+typedef struct litert_concatenation_options { /* TfLiteConcatenationParams */
+    int32_t axis, activation;
+} litert_concatenation_options;
+
+typedef struct litert_convolution_options { /* TfLiteConvParams */
+    int32_t padding, stride_cols, stride_rows, activation, dilation_cols, dilation_rows;
+} litert_convolution_options;
+
+typedef struct litert_count_options { /* TfLiteSpaceToDepthParams and DepthToSpace: block size; TfLiteSplitParams */
+    int32_t count;
+} litert_count_options;
+
 typedef struct litert_reducer_options { /* TfLiteReducerParams */
     uint8_t keep_dims;
 } litert_reducer_options;
 
 /* Sizes and offsets of the header's own structures on 64-bit platforms. */
-_Static_assert(sizeof(void *) == 8, "laid out for 64-bit platforms");
+#if UINTPTR_MAX == UINT64_MAX
 _Static_assert(sizeof(litert_tensor) == 112 && offsetof(litert_tensor, bytes) == 40, "TfLiteTensor");
 _Static_assert(sizeof(litert_node) == 80 && offsetof(litert_node, custom_initial_data) == 48, "TfLiteNode");
 _Static_assert(sizeof(litert_registration) == 88 && offsetof(litert_registration, custom_name) == 48,
@@ -146,5 +165,6 @@ _Static_assert(offsetof(litert_context, replace_node_subsets) == 64 &&
                    offsetof(litert_context, preview_partitioning) == 152,
                "TfLiteContext");
 _Static_assert(sizeof(litert_delegate) == 56, "TfLiteDelegate");
+#endif
 
 #endif

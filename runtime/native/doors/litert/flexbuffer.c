@@ -44,7 +44,8 @@ static bool open_map(const span *all, map *out) {
     uint64_t key_width, count;
     out->all = *all;
     out->width = width_of(type);
-    if (!follow(all, all->size - 2 - root_width, root_width, &out->values) || out->values < 3 * out->width) return false;
+    if (!follow(all, all->size - 2 - root_width, root_width, &out->values)) return false;
+    if (out->values < 3 * out->width) return false;
     if (!follow(all, out->values - 3 * out->width, out->width, &out->keys)) return false;
     if (!read_number(all, out->values - 2 * out->width, out->width, &key_width)) return false;
     if (!read_number(all, out->values - out->width, out->width, &count)) return false;

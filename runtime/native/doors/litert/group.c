@@ -9,20 +9,23 @@ typedef struct chain {
     bool grouped;
 } chain;
 
-static int32_t input_of(const litert_unit *unit) { return unit->tensor[UNIT_INPUT]; }
-static int32_t output_of(const litert_unit *unit) { return unit->tensor[UNIT_OUTPUT]; }
-
-static const litert_unit *unit_with(const litert_unit *units, int32_t count, int32_t place, int32_t tensor) {
+static const litert_unit *unit_behind(const litert_unit *units, int32_t count, const litert_unit *unit) {
     for (int32_t i = 0; i < count; i++)
-        if (units[i].tensor[place] == tensor) return &units[i];
+        if (units[i].input == unit->output) return &units[i];
     return NULL;
+}
+
+static bool is_first(const litert_unit *units, int32_t count, const litert_unit *unit) {
+    for (int32_t i = 0; i < count; i++)
+        if (units[i].output == unit->input) return false;
+    return true;
 }
 
 /* Units one behind the other, from one that stands behind no other. */
 static chain follow_chain(const litert_unit *units, int32_t count, const litert_unit *first) {
     chain found = {.blocks = 0};
     for (const litert_unit *unit = first; unit != NULL && found.blocks < BNNPAN_MAX_BLOCKS;
-         unit = unit_with(units, count, UNIT_INPUT, output_of(unit)))
+         unit = unit_behind(units, count, unit))
         found.unit[found.blocks++] = unit;
     return found;
 }
@@ -34,11 +37,12 @@ static bool same_size(const litert_graph *graph, int32_t one, int32_t other) {
 
 /* Whether two chains can be sub-bands of the same blocks. */
 static bool belong_together(const litert_graph *graph, const chain *one, const chain *other) {
-    if (one->blocks != other->blocks || !same_size(graph, input_of(one->unit[0]), input_of(other->unit[0])))
+    if (one->blocks != other->blocks || !same_size(graph, one->unit[0]->input, other->unit[0]->input))
         return false;
+    const int32_t channels = one->unit[0]->match.channels;
     for (int32_t i = 0; i < one->blocks; i++) {
         const litert_unit *a = one->unit[i], *b = other->unit[i];
-        if (a->channels != one->unit[0]->channels || a->channels != b->channels || a->gain != b->gain ||
+        if (a->match.channels != channels || b->match.channels != channels || a->gain != b->gain ||
             a->outer_skip != one->unit[0]->outer_skip || a->outer_skip != b->outer_skip)
             return false;
     }
@@ -102,7 +106,7 @@ bool litert_groups_open(litert_groups *groups, const litert_graph *graph) {
     if (allocated) {
         for (int32_t i = 0; i < graph->count; i++) units += litert_match_unit(graph, i, &groups->units[units]);
         for (int32_t i = 0; i < units; i++)
-            if (unit_with(groups->units, units, UNIT_OUTPUT, input_of(&groups->units[i])) == NULL)
+            if (is_first(groups->units, units, &groups->units[i]))
                 chains[count++] = follow_chain(groups->units, units, &groups->units[i]);
         group_chains(groups, graph, chains, count);
     }

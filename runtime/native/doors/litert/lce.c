@@ -36,7 +36,7 @@ bool lce_read_options(const void *flexbuffer, size_t size, lce_options *options)
 }
 
 const char *lce_unsupported(const lce_options *options, bool packed_output) {
-    if (options->channels_in < 1) return "no input channels";
+    if (options->channels_in < 1 || options->channels_in > LCE_MAX_CHANNELS) return "this number of input channels";
     if (options->stride_rows < 1 || options->stride_cols < 1) return "stride below 1";
     if (options->dilation_rows < 1 || options->dilation_cols < 1) return "dilation below 1";
     if (options->valid_padding != 0 && options->valid_padding != 1) return "padding other than SAME and VALID";

@@ -12,6 +12,9 @@
 
 enum { LCE_WORD_BITS = 32, LCE_OUTPUT_BLOCK = 16 };
 
+/* Largest sizes taken: with them no sum of signs and no number of words reaches the limits of int32_t. */
+enum { LCE_MAX_CHANNELS = 1 << 20, LCE_MAX_PATCH_WORDS = 1 << 24 };
+
 typedef enum lce_operator { LCE_NONE, LCE_QUANTIZE, LCE_DEQUANTIZE, LCE_BCONV } lce_operator;
 
 /* Options of LceBconv2d as they stand in the file. */

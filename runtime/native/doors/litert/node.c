@@ -76,7 +76,8 @@ static litert_status prepare_packing(litert_context *context, const lce_node *no
     litert_tensor *output = litert_tensor_of(context, node->outputs, 0);
     if (input == NULL || output == NULL || input->dims->size < 1 || input->dims->size > 8)
         return refuse(context, name, "a rank other than 1 to 8");
-    if (input->type != (packs ? LITERT_FLOAT32 : LITERT_INT32) || output->type != (packs ? LITERT_INT32 : LITERT_FLOAT32))
+    if (input->type != (packs ? LITERT_FLOAT32 : LITERT_INT32) ||
+        output->type != (packs ? LITERT_INT32 : LITERT_FLOAT32))
         return refuse(context, name, "a type other than float32 and packed int32");
     if (packs) return resize_like(context, input, output, lce_words(last_dim(input)));
     if (output->dims->size < 1 || lce_words(last_dim(output)) != last_dim(input))
@@ -104,6 +105,7 @@ static const char *read_tensors(litert_context *context, lce_node *node, bool pa
     convolution->channels_out = filter->dims->data[0];
     convolution->filter_rows = filter->dims->data[1];
     convolution->filter_cols = filter->dims->data[2];
+    if (lce_patch_words(convolution) > LCE_MAX_PATCH_WORDS) return "a filter of more than 2^24 words";
     if (packed && !litert_is_constant(thresholds, LITERT_INT32, convolution->channels_out))
         return "packed output without constant thresholds";
     if (!packed && (!litert_is_constant(multiplier, LITERT_FLOAT32, convolution->channels_out) ||

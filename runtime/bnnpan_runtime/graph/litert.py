@@ -1,0 +1,150 @@
+"""Stock LiteRT with libbnnpan as its delegate: the bundle's TFLite graphs on our kernels."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections import deque
+from collections.abc import Mapping
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+
+from bnnpan_runtime.contract import NetworkShape
+from bnnpan_runtime.errors import BackendError, one_line
+from bnnpan_runtime.graph.native import ISA_VARIABLE, instruction_sets, library_path
+from bnnpan_runtime.graph.protocol import Float32
+
+__all__ = ["LiteRtEngine", "LiteRtGraph", "calibrate_bytes", "fuse_bytes"]
+
+_INTERPRETER_BYTES = 2 * 2**20
+"""An interpreter with its copy of the graph; measured below 1 MiB."""
+
+_CALIBRATION_PLANES = 4
+"""Float planes of all features of all patches that exist at a time between the trunks; measured 3.5."""
+
+
+def fuse_bytes(network: NetworkShape, height: int, width: int) -> int:
+    """What an interpreter takes when the whole network runs in libbnnpan: images, and rows in flight."""
+    images = (1 + 2 * network.bands) * height
+    feature_rows = 4 * network.channels * (network.blocks + 3)
+    image_rows = (network.bands + 1) * (2 * network.blocks + 4)
+    return _INTERPRETER_BYTES + 4 * width * (images + feature_rows + image_rows)
+
+
+def calibrate_bytes(network: NetworkShape, count: int, patch: int) -> int:
+    """What an interpreter takes that runs the trunks of the calibration in libbnnpan."""
+    planes = _CALIBRATION_PLANES * network.channels + network.bands + 1
+    return _INTERPRETER_BYTES + 4 * planes * count * patch * patch
+
+
+class LiteRtEngine:
+    """Opens graphs; raises BackendError without ai-edge-litert, without libbnnpan, or for an unknown ISA."""
+
+    def __init__(self) -> None:
+        try:
+            from ai_edge_litert import interpreter
+        except ImportError as error:
+            raise BackendError("ai-edge-litert is not installed") from error
+        sets = instruction_sets()
+        self._isa = os.environ.get(ISA_VARIABLE) or sets[0]
+        if self._isa not in sets:
+            raise BackendError(
+                f"instruction set {self._isa!r} is not available; use one of {', '.join(sets)}"
+            )
+        self._litert: Any = interpreter
+        self.name = f"ai-edge-litert {_version()} with {self._isa} kernels"
+
+    def open(self, content: bytes, where: str) -> LiteRtGraph:
+        """A graph; `where` names it in errors."""
+        return LiteRtGraph(self._litert, self._isa, content, where)
+
+
+class LiteRtGraph:
+    """One graph, run by as many interpreters as there are calls at a time.
+
+    Raises BackendError if the runtime refuses the graph.
+    """
+
+    def __init__(self, litert: Any, isa: str, content: bytes, where: str) -> None:
+        self._litert = litert
+        self._isa = isa
+        self._content = content
+        self._where = where
+        interpreter, delegate = self._interpreter()
+        self._idle = deque([interpreter])
+        self.is_whole = _taken(delegate, "network") == 1
+        """Whether the whole network runs in libbnnpan, so that no float plane of its features exists."""
+
+    def run(self, inputs: Mapping[str, Float32], out: Float32) -> None:
+        """Run on inputs by name, channels last, of any height and width; they and `out` may be views."""
+        try:
+            interpreter = self._idle.pop()
+        except IndexError:
+            interpreter, _ = self._interpreter()
+        try:
+            self._resize(interpreter, inputs)
+            self._fill(interpreter, inputs)
+            interpreter.invoke()
+            self._read(interpreter, out)
+        except (RuntimeError, ValueError) as error:
+            raise BackendError(f"{self._where} fails: {one_line(error)}") from error
+        self._idle.append(interpreter)
+
+    # Views of an interpreter's tensors end with these functions: it runs only while there are none.
+
+    def _fill(self, interpreter: Any, inputs: Mapping[str, Float32]) -> None:
+        for details in interpreter.get_input_details():
+            np.copyto(interpreter.tensor(details["index"])(), inputs[self._name_of(details, inputs)])
+
+    def _read(self, interpreter: Any, out: Float32) -> None:
+        result = interpreter.tensor(interpreter.get_output_details()[0]["index"])()
+        np.copyto(out, result.reshape(out.shape))
+
+    def _resize(self, interpreter: Any, inputs: Mapping[str, Float32]) -> None:
+        changed = False
+        for details in interpreter.get_input_details():
+            shape = inputs[self._name_of(details, inputs)].shape
+            if tuple(details["shape"]) != shape:
+                interpreter.resize_tensor_input(details["index"], shape)
+                changed = True
+        if changed:
+            interpreter.allocate_tensors()
+
+    def _name_of(self, details: Mapping[str, Any], inputs: Mapping[str, Float32]) -> str:
+        """Which input a tensor is: the converter names it `serving_default_NAME:0`."""
+        for name in inputs:
+            if details["name"] in (name, f"serving_default_{name}:0"):
+                return name
+        raise BackendError(f"{self._where} takes an input {details['name']} that is none of its own")
+
+    def _interpreter(self) -> tuple[Any, Any]:
+        """An interpreter ready to run, and its delegate."""
+        try:
+            delegate = self._litert.load_delegate(str(library_path()), {"isa": self._isa})
+            interpreter = self._litert.Interpreter(
+                model_content=self._content,
+                experimental_delegates=[delegate],
+                num_threads=1,
+                # XNNPACK announces itself on stderr, and what our delegate leaves over needs no speed.
+                experimental_op_resolver_type=self._litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+            )
+            interpreter.allocate_tensors()
+        except (OSError, RuntimeError, ValueError) as error:
+            raise BackendError(f"LiteRT refuses {self._where}: {one_line(error)}") from error
+        return interpreter, delegate
+
+
+def _version() -> str:
+    try:
+        return metadata.version("ai-edge-litert")
+    except metadata.PackageNotFoundError:  # a nightly build, or unpacked by hand
+        return "of unknown version"
+
+
+def _taken(delegate: Any, size: str) -> int:
+    """Pieces of a size that a delegate took of its graph: "network", "trunk" or "operator"."""
+    count = ctypes.CDLL(str(library_path())).bnnpan_litert_taken
+    count.argtypes, count.restype = [ctypes.c_void_p, ctypes.c_char_p], ctypes.c_int32
+    return int(count(delegate._get_native_delegate_pointer(), size.encode()))
