@@ -10,6 +10,7 @@ from typing import Any
 
 from bnnpan.model import BNNPan
 from bnnpan_export.bundle import file_entries, pack_bundle, weights_file, write_bundle
+from bnnpan_export.engines import stock_engine
 from bnnpan_export.freeze import FrozenNetwork, freeze
 from bnnpan_export.golden import golden_tile
 from bnnpan_export.memory import measure_memory
@@ -32,7 +33,6 @@ from bnnpan_runtime.contract import (
 )
 from bnnpan_runtime.errors import BackendError
 from bnnpan_runtime.graph import Backend, open_backend
-from bnnpan_runtime.graph.onnx import OnnxBackend
 
 __all__ = ["FORMATS", "Exported", "Identity", "export_bundle"]
 
@@ -184,8 +184,4 @@ def _backends(bundle: Bundle, formats: Collection[str], say: Say) -> list[Backen
         backends.append(open_backend("native", bundle))
     except BackendError as error:
         say(f"not checking the native engine: {error}")
-    if "onnx" in formats:
-        backends.append(OnnxBackend(bundle, kernels=False))  # with them, it would be the native engine again
-    if "tflite" in formats:
-        backends.append(open_backend("tflite", bundle))
-    return backends
+    return backends + [stock_engine(name, bundle) for name in ("onnx", "tflite") if name in formats]

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from bnnpan_runtime.contract import Manifest, MemoryModel, calibration_memory
 from bnnpan_runtime.errors import BackendError
-from bnnpan_runtime.graph.onnx import KERNELS_VARIABLE
 from bnnpan_runtime.memory import MIB
 
 __all__ = ["fit", "measure_memory"]
@@ -53,9 +52,7 @@ def fit(measured: Sequence[tuple[int, int]]) -> MemoryModel:
 
 def _probe(draft: Path, backend: str, step: str, side: int) -> int:
     arguments = [sys.executable, "-m", "bnnpan_export.memory_probe", str(draft), backend, step, str(side)]
-    # Without kernels, which take less and are not everywhere.
-    environment = {**os.environ, KERNELS_VARIABLE: "0"}
-    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     done = subprocess.run(arguments, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no message"])[-1]

@@ -12,8 +12,8 @@ import sys
 
 import numpy as np
 
+from bnnpan_export.engines import stock_engine
 from bnnpan_runtime.bundle import Bundle
-from bnnpan_runtime.graph import open_backend
 from bnnpan_runtime.memory import peak_bytes, reset_peak, resident_bytes
 
 RUNS = 2
@@ -23,7 +23,7 @@ RUNS = 2
 def probe(bundle: Bundle, backend_name: str, step: str, side: int) -> int:
     """Peak bytes of opening the backend and running one step on noise, beyond what was held before."""
     network, calibration = bundle.manifest.network, bundle.manifest.calibration
-    open_backend(backend_name, bundle)  # the engine's code is in memory from here on
+    stock_engine(backend_name, bundle)  # the engine's code is in memory from here on
     count, side = (calibration.count, calibration.patch) if step == "calibrate" else (1, side)
     random = np.random.default_rng(0)
     pan = random.random((count, 1, side, side), np.float32)
@@ -32,7 +32,7 @@ def probe(bundle: Bundle, backend_name: str, step: str, side: int) -> int:
     affines = np.ones((network.blocks, 2, network.channels), np.float32)
     before = resident_bytes()
     reset_peak()
-    backend = open_backend(backend_name, bundle)
+    backend = stock_engine(backend_name, bundle)
     arena = np.empty(backend.memory(side, side).arena_bytes, np.uint8)
     for _ in range(RUNS):
         if step == "calibrate":

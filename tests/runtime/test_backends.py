@@ -16,8 +16,9 @@ from raw_scenes import SceneWriter, read_raster
 from bnnpan_runtime import fuse
 from bnnpan_runtime.bundle import Bundle
 from bnnpan_runtime.errors import BackendError, BundleError
-from bnnpan_runtime.graph import BACKENDS, open_backend
+from bnnpan_runtime.graph import BACKENDS, litert, open_backend
 from bnnpan_runtime.graph.native import NativeBackend
+from bnnpan_runtime.graph.onnx import OnnxBackend
 from bnnpan_runtime.graph.protocol import DnTile
 
 
@@ -173,3 +174,36 @@ def test_a_backend_that_computes_wrongly_is_refused_and_auto_moves_on(
         open_backend("native", bundle, self_test=True)
     assert open_backend("auto", bundle, self_test=True).name == "onnx"
     assert "backend native is not usable: native: the self-test fails" in caplog.text
+
+
+def test_kernels_that_fail_do_not_cost_the_onnx_backend(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    right = OnnxBackend.fuse
+
+    def wrong(self: OnnxBackend, pan: Any, lms: Any, affines: Any, out: Any, arena: Any) -> None:
+        right(self, pan, lms, affines, out, arena)
+        out += 0.01 if self.kernels else 0
+
+    monkeypatch.setattr(OnnxBackend, "fuse", wrong)
+    backend = open_backend("onnx", bundle, self_test=True)
+    assert isinstance(backend, OnnxBackend) and backend.kernels is None
+    assert "backend onnx goes on without kernels, they fail the self-test" in caplog.text
+
+
+@pytest.mark.parametrize(("signal", "refused"), [(0, False), (11, True)])
+def test_an_unknown_litert_is_tried_in_another_process_first(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, signal: int, refused: bool
+) -> None:
+    pytest.importorskip("ai_edge_litert")
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\n[ {signal} = 0 ] || kill -{signal} $$\n')
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    monkeypatch.setattr(litert, "NEWEST_TRIED", (0, 9))
+    if refused:
+        with pytest.raises(BackendError, match=r"does not work with libbnnpan \(signal 11\)"):
+            open_backend("tflite", bundle, self_test=True)
+    else:
+        assert open_backend("tflite", bundle, self_test=True).name == "tflite"
+    assert (tmp_path / "asked").read_text().split()[-2:] == ["--backend", "tflite"]

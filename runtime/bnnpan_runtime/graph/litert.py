@@ -16,7 +16,10 @@ from bnnpan_runtime.errors import BackendError, one_line
 from bnnpan_runtime.graph.native import ISA_VARIABLE, instruction_sets, library_path
 from bnnpan_runtime.graph.protocol import Float32
 
-__all__ = ["LiteRtEngine", "LiteRtGraph", "calibrate_bytes", "fuse_bytes"]
+__all__ = ["LiteRtEngine", "LiteRtGraph", "calibrate_bytes", "fuse_bytes", "is_tried"]
+
+NEWEST_TRIED = (2, 3)
+"""The delegate restates structures of TensorFlow Lite, which releases 1.1 to this one share."""
 
 _INTERPRETER_BYTES = 2 * 2**20
 """An interpreter with its copy of the graph; measured below 1 MiB."""
@@ -134,6 +137,17 @@ class LiteRtGraph:
         except (OSError, RuntimeError, ValueError) as error:
             raise BackendError(f"LiteRT refuses {self._where}: {one_line(error)}") from error
         return interpreter, delegate
+
+
+def is_tried() -> bool:
+    """Whether the installed LiteRT, if any, is a release that the delegate was tried with."""
+    try:
+        major, minor = metadata.version("ai-edge-litert").split(".")[:2]
+        return (int(major), int(minor)) <= NEWEST_TRIED
+    except metadata.PackageNotFoundError:
+        return True
+    except ValueError:
+        return False
 
 
 def _version() -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from collections.abc import Callable
 
 from bnnpan_runtime.bundle import Bundle
@@ -53,6 +55,8 @@ def open_backend(name: str, bundle: Bundle, *, self_test: bool = False) -> Backe
 def _opened(name: str, bundle: Bundle, self_test: bool) -> Backend:
     from bnnpan_runtime.golden import run_golden
 
+    if self_test and name == "tflite":
+        _try_in_a_child(bundle)
     backend = _OPENERS[name](bundle)
     outcome = run_golden(backend, bundle) if self_test else None
     if outcome is not None and outcome.passed is False and name in _WITHOUT_KERNELS:
@@ -64,6 +68,24 @@ def _opened(name: str, bundle: Bundle, self_test: bool) -> Backend:
             f"{name}: the self-test fails, its results cannot be trusted here ({outcome.detail})"
         )
     return backend
+
+
+def _try_in_a_child(bundle: Bundle) -> None:
+    """A LiteRT newer than those known may crash on changed structures: let another process find out.
+
+    Raises BackendError if that process is killed by a signal.
+    """
+    from bnnpan_runtime.graph.litert import is_tried
+
+    if is_tried():
+        return
+    command = [sys.executable, "-m", "bnnpan_runtime", "verify", str(bundle.path), "--backend", "tflite"]
+    child = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    if child.returncode < 0:
+        raise BackendError(
+            "tflite: this release of ai-edge-litert does not work with libbnnpan"
+            f" (signal {-child.returncode}); install an earlier one"
+        )
 
 
 def _open_native(bundle: Bundle) -> Backend:
