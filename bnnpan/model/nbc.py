@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -60,10 +62,11 @@ class SubBandNBC(nn.Module):
             self._follow(shifted)
         bits = SignActivation.apply(shifted, _spread(self.window)).reshape(n, bands * channels, h, w)
         weight = SignWeight.apply(self.weight).reshape(bands * channels, channels, 3, 3)
-        # bfloat16 has the fastest convolution and holds whole numbers up to 256, even ones up to 512. The sum
-        # of 9C signs is even if C is, at the zero-padded border too.
+        # bfloat16, where native, has the fastest convolution and holds whole numbers up to 256, even ones up to
+        # 512. The sum of 9C signs is even if C is, at the zero-padded border too.
         exact = 9 * channels <= (256 if channels % 2 else 512)
-        dtype = torch.bfloat16 if x.dtype == torch.float32 and exact else x.dtype
+        fast = x.dtype == torch.float32 and exact and _has_bfloat16(x.device)
+        dtype = torch.bfloat16 if fast else x.dtype
         sums = F.conv2d(bits.to(dtype), weight.to(dtype), padding=1, groups=bands).to(x.dtype)
         return sums.reshape(x.shape) * _spread(self.filter_scale())
 
@@ -88,3 +91,9 @@ def _rprelu(x: torch.Tensor, gamma: torch.Tensor, beta: torch.Tensor, zeta: torc
 def _spread(parameter: torch.Tensor) -> torch.Tensor:
     """`(4, channels)` to `(1, 4, channels, 1, 1)`."""
     return parameter[None, :, :, None, None]
+
+
+@cache
+def _has_bfloat16(device: torch.device) -> bool:
+    """Whether convolutions in bfloat16 are fast; a CPU without such instructions takes many times longer."""
+    return device.type != "cpu" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
