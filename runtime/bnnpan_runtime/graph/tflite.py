@@ -47,7 +47,7 @@ class TfliteBackend:
         self.isa = self._engine.name
         self._fuse = self._graph("fuse.tflite")
         self.fixed_window = None if self._fuse.is_whole else bundle.manifest.tflite_window
-        if not self._fuse.is_whole:
+        if not self._fuse.is_whole and engine is None:
             _log.warning("%s: %s runs fuse.tflite operator by operator, slowly", self.name, self.isa)
 
     def memory(self, height: int, width: int) -> BackendMemory:
