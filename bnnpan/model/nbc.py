@@ -62,8 +62,8 @@ class SubBandNBC(nn.Module):
             self._follow(shifted)
         bits = SignActivation.apply(shifted, _spread(self.window)).reshape(n, bands * channels, h, w)
         weight = SignWeight.apply(self.weight).reshape(bands * channels, channels, 3, 3)
-        # bfloat16, where native, has the fastest convolution and holds whole numbers up to 256, even ones up to
-        # 512. The sum of 9C signs is even if C is, at the zero-padded border too.
+        # bfloat16, where native, has the fastest convolution and holds whole numbers up to 256, even ones up
+        # to 512. The sum of 9C signs is even if C is, at the zero-padded border too.
         exact = 9 * channels <= (256 if channels % 2 else 512)
         fast = x.dtype == torch.float32 and exact and _has_bfloat16(x.device)
         dtype = torch.bfloat16 if fast else x.dtype

@@ -49,8 +49,9 @@ BNNPAN_INLINE void store_marks(uint32_t *row, int32_t stride, int32_t word, int3
     if (first + BNNPAN_LANES > n) pixels[n] = 0;
 }
 
-/* Filters of a unit one after another. The next nine words are loaded before the last ones are used, so that
- * processors which execute in order do not wait for them; nine words behind the last filter may be read. */
+/* Filters of a unit one after another. With one word to a pixel, which leaves registers free, the next nine words are
+ * loaded before the last ones are used, so that processors which execute in order do not wait for them; nine words
+ * behind the last filter may be read. */
 typedef struct filter_reader {
     const uint32_t *bits;
     vnine next;
@@ -67,9 +68,9 @@ BNNPAN_INLINE vwords count_different(const sum_neighbours *around, filter_reader
         const int32_t last = first + BNNPAN_COUNT_WORDS < words ? first + BNNPAN_COUNT_WORDS : words;
         vcounts counts = c_zero();
         for (int32_t word = first; word < last; word++) {
-            const vnine nine = reader->next;
+            const vnine nine = words == 1 ? reader->next : n_load(reader->bits);
             reader->bits += BNNPAN_TAPS;
-            reader->next = n_load(reader->bits);
+            if (words == 1) reader->next = n_load(reader->bits);
             counts = c_add9(counts, around->word + word * BNNPAN_TAPS, nine);
         }
         total = first == 0 ? c_total(counts) : w_add(total, c_total(counts));

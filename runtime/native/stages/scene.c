@@ -92,8 +92,8 @@ static void interpolate_column(const bnnpan_scene *scene, int32_t band, int32_t 
     weigh(scene, scene->tall, &taps, scene->ms_width);
 }
 
-/* Every ratio-th pixel of a row from pixel `place` on, into `row`. */
-static void interpolate_phase(const bnnpan_scene *scene, int32_t place) {
+/* Every ratio-th pixel of a row from pixel `place` on, into a split row. */
+static void interpolate_phase(const bnnpan_scene *scene, int32_t place, float *even, float *odd) {
     const bnnpan_tile *tile = scene->tile;
     const bnnpan_axis *axis = &tile->cols;
     const int32_t position = tile->col_phase + place, first = position / axis->ratio;
@@ -102,7 +102,15 @@ static void interpolate_phase(const bnnpan_scene *scene, int32_t place) {
     for (int32_t k = 0; k < axis->taps; k++)
         add_tap(&taps, axis, position % axis->ratio, k, scene->tall + first + k);
     weigh(scene, scene->phase, &taps, count);
-    for (int32_t i = 0; i < count; i++) scene->row[place + i * axis->ratio] = scene->phase[i];
+    if (axis->ratio % 2 == 0) { /* all of them in even columns, or all in odd ones */
+        float *half = (place % 2 ? odd : even) + place / 2;
+        for (int32_t i = 0; i < count; i++) half[i * (axis->ratio / 2)] = scene->phase[i];
+        return;
+    }
+    for (int32_t i = 0; i < count; i++) {
+        const int32_t x = place + i * axis->ratio;
+        (x % 2 ? odd : even)[x / 2] = scene->phase[i];
+    }
 }
 
 void bnnpan_scene_read(void *context, int32_t y, float *rows) {
@@ -116,8 +124,7 @@ void bnnpan_scene_read(void *context, int32_t y, float *rows) {
         float *lms = rows + (size_t)band * split;
         interpolate_column(scene, band, y);
         for (int32_t place = 0; place < tile->cols.ratio && place < tile->width; place++)
-            interpolate_phase(scene, place);
-        scene->kernels->split_row(scene->row, bnnpan_even(lms), bnnpan_odd(lms, n), n);
+            interpolate_phase(scene, place, bnnpan_even(lms), bnnpan_odd(lms, n));
     }
     normalise(scene, tile->pan, (size_t)y * (size_t)tile->width, tile->has_pan_nodata ? &tile->pan_nodata : NULL,
               scene->row, tile->width);
