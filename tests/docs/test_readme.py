@@ -43,7 +43,9 @@ def run(folder: Path, line: str) -> None:
     assert result.returncode == 0, f"{line}\n{result.stdout}\n{result.stderr}"
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/network.md", "docs/bundle.md", "docs/results.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/network.md", "docs/engine.md", "docs/bundle.md", "docs/results.md"]
+)
 def test_links_lead_to_files(repo_root: Path, page: str):
     path = repo_root / page
     for target in re.findall(r"\]\(([^)#]+)\)", path.read_text()):
