@@ -4,7 +4,7 @@ DEMO := build/demo
 RUNTIME_SOURCES := $(shell find runtime -name '*.py' -o -name '*.[ch]' -o -name '*.toml' -o -name '*.txt' \
     -o -name '*.bnnpan')
 
-.PHONY: demo test test-fast lint format clean
+.PHONY: demo test test-fast wheels lint format clean
 
 demo: .venv-demo/installed
 	PATH=$(CURDIR)/.venv-demo/bin:$$PATH sh docs/demo.sh $(DEMO)
@@ -14,6 +14,10 @@ test: .venv/installed
 
 test-fast: .venv/installed
 	.venv/bin/python -m pytest -m "not slow"
+
+# Wheels of the runtime for x86-64 and, with a cross compiler, aarch64.
+wheels: .venv/installed
+	.venv/bin/python runtime/packaging/wheels.py dist
 
 lint: .venv/installed
 	.venv/bin/ruff check .

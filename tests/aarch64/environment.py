@@ -1,0 +1,177 @@
+"""An aarch64 Python on another computer: Debian's interpreter and wheels under qemu's user-mode emulation.
+
+Only files below one folder are written: packages are unpacked, never installed, and no root is needed.
+Emulation takes minutes for what a board does in seconds, and says nothing about a board's speed or memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from aarch64.board_files import PROCESSORS, write_board_files
+
+__all__ = ["Environment", "Unavailable", "install", "prepare"]
+
+CACHE_VARIABLE = "BNNPAN_AARCH64"
+MIRROR_VARIABLE = "BNNPAN_DEBIAN_MIRROR"
+
+_RELEASE, _PYTHON = "bookworm", "3.11"
+_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+_PACKAGES = (
+    *(f"python{_PYTHON}-minimal", f"libpython{_PYTHON}-minimal", f"libpython{_PYTHON}-stdlib"),
+    *("libc6", "libgcc-s1", "libstdc++6"),
+    *("zlib1g", "libbz2-1.0", "liblzma5", "libexpat1", "libffi8", "libssl3", "libuuid1", "libcrypt1"),
+)
+# What a Debian 12 or Raspberry Pi OS of that release, with glibc 2.36, would take from the package index.
+_PLATFORMS = (
+    "manylinux2014_aarch64",
+    *(f"manylinux_2_{minor}_aarch64" for minor in (17, 27, 28, 31, 34, 35)),
+)
+_PREPARING_SECONDS = 900
+_KILL_AFTER_SECONDS = 5
+
+
+class Unavailable(Exception):
+    """This computer cannot prepare the environment; the message says what it would take."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A prepared environment: `folder` holds the unpacked system, `emulator` runs its programs."""
+
+    folder: Path
+    emulator: str
+
+    def run(
+        self,
+        arguments: Sequence[str | Path],
+        *,
+        cpu: str = "cortex-a72",
+        packages: Sequence[Path] = (),
+        variables: Mapping[str, str] | None = None,
+        timeout_seconds: int = 600,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run Python with these arguments on a core of `PROCESSORS`, without the host's environment.
+
+        `packages` are folders to import from, before those of the environment. An instruction that the core
+        does not have ends the process by SIGILL (return code -4), the time limit by 124 or 137.
+        """
+        system = self.folder / "system"
+        libraries = [str(system / part / "aarch64-linux-gnu") for part in ("lib", "usr/lib")]
+        guest = {
+            "HOME": "/nonexistent",
+            "LANG": "C.UTF-8",
+            "LD_LIBRARY_PATH": os.pathsep.join(libraries),
+            "PATH": "/usr/bin:/bin",
+            "PYTHONHOME": str(system / "usr"),
+            "PYTHONPATH": os.pathsep.join(map(str, (*packages, self.folder / "packages"))),
+            **(variables or {}),
+        }
+        command = [
+            # Some failures make the emulator itself spin, deaf to SIGTERM.
+            *("timeout", f"--kill-after={_KILL_AFTER_SECONDS}", str(timeout_seconds)),
+            *(self.emulator, "-L", str(self.folder / cpu), "-cpu", cpu),
+            *(part for name, value in guest.items() for part in ("-E", f"{name}={value}")),
+            *(str(system / "usr" / "bin" / f"python{_PYTHON}"), *map(str, arguments)),
+        ]
+        host = {"PATH": os.environ.get("PATH", os.defpath)}
+        return subprocess.run(command, env=host, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+
+
+def prepare(requirements: Sequence[str], constraints: Path | None = None) -> Environment:
+    """The environment with these requirements, from the cache `$BNNPAN_AARCH64` if it was prepared before.
+
+    `constraints` is a file for pip. Takes about 20 s and 400 MB otherwise. Raises Unavailable.
+    """
+    emulator = shutil.which("qemu-aarch64") or shutil.which("qemu-aarch64-static")
+    if emulator is None:
+        raise Unavailable("qemu-aarch64 is not installed (Debian and Ubuntu: apt-get install qemu-user)")
+    cache = Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "bnnpan" / "aarch64")
+    recipe = [_RELEASE, _PYTHON, _PACKAGES, _PLATFORMS, list(requirements), repr(PROCESSORS)]
+    recipe.append(constraints.read_text() if constraints else "")
+    folder = cache / hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:16]
+    if not folder.is_dir():
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache, prefix="preparing-") as name:
+            fresh = Path(name) / "environment"
+            _unpack_debian(Path(name) / "apt", fresh / "system")
+            _pip(fresh / "packages", requirements, constraints)
+            _write_prefixes(fresh)
+            if not folder.is_dir():  # someone else may have been faster
+                fresh.rename(folder)
+    return Environment(folder, emulator)
+
+
+def install(wheel: Path, folder: Path) -> None:
+    """Install an aarch64 wheel, without what it requires, into a folder for `Environment.run(packages=)`."""
+    _pip(folder, ["--no-deps", str(wheel)], None)
+
+
+def _unpack_debian(apt: Path, system: Path) -> None:
+    """Python and the libraries that wheels expect, downloaded by an apt that knows nothing but aarch64."""
+    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None or not _KEYRING.is_file():
+        raise Unavailable(f"needs apt-get, dpkg-deb and {_KEYRING} (package debian-archive-keyring)")
+    mirror = os.environ.get(MIRROR_VARIABLE, "http://deb.debian.org/debian")
+    for name in ("state/lists/partial", "cache/archives/partial", "packages"):
+        (apt / name).mkdir(parents=True)
+    (apt / "status").touch()
+    (apt / "sources.list").write_text(f"deb [signed-by={_KEYRING}] {mirror} {_RELEASE} main\n")
+    options = {
+        "APT::Architecture": "arm64",
+        "APT::Architectures": "arm64",
+        "APT::Sandbox::User": "",
+        "APT::Update::Error-Mode": "any",
+        "Acquire::Languages": "none",
+        "Dir::Cache": apt / "cache",
+        "Dir::Etc::sourcelist": apt / "sources.list",
+        "Dir::Etc::sourceparts": "/dev/null",
+        "Dir::State": apt / "state",
+        "Dir::State::status": apt / "status",
+    }
+    apt_get = ["apt-get", "--quiet=2", *(f"--option={name}={value}" for name, value in options.items())]
+    system.mkdir(parents=True)
+    _call([*apt_get, "update"], apt)
+    _call([*apt_get, "download", *_PACKAGES], apt / "packages")
+    for package in sorted((apt / "packages").glob("*.deb")):
+        _call(["dpkg-deb", "--extract", str(package), str(system)], apt)
+
+
+def _pip(folder: Path, requirements: Sequence[str], constraints: Path | None) -> None:
+    platforms = [f"--platform={platform}" for platform in _PLATFORMS]
+    _call(
+        [
+            *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
+            *("--no-compile", "--only-binary=:all:", "--implementation=cp", f"--python-version={_PYTHON}"),
+            *platforms,
+            *([f"--constraint={constraints}"] if constraints else []),
+            f"--target={folder}",
+            *requirements,
+        ],
+        Path.cwd(),
+    )
+
+
+def _write_prefixes(folder: Path) -> None:
+    """One prefix for the emulator per processor: links to the unpacked system, and a board's files."""
+    for cpu, processor in PROCESSORS.items():
+        prefix = folder / cpu
+        write_board_files(prefix, processor)
+        for part in sorted((folder / "system").iterdir()):
+            (prefix / part.name).symlink_to(Path("..") / "system" / part.name)
+
+
+def _call(command: Sequence[str], folder: Path) -> None:
+    limited = ["timeout", f"--kill-after={_KILL_AFTER_SECONDS}", str(_PREPARING_SECONDS), *command]
+    result = subprocess.run(limited, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if result.returncode:
+        tail = " ".join((result.stderr or result.stdout).strip().splitlines()[-3:])
+        raise Unavailable(f"{Path(command[0]).name} failed with {result.returncode}: {tail}")

@@ -1,0 +1,151 @@
+"""The aarch64 wheel on emulated Cortex cores: the same product as on x86-64, byte for byte."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from aarch64.environment import Environment, Unavailable, install, prepare
+from raw_scenes import RawScene, write_raw_scene
+
+from bnnpan_runtime.golden import LARGEST_SHARE_CHANGED, LARGEST_SHARE_OVER_1DN
+
+pytestmark = pytest.mark.slow
+
+SIDE, TILE = 112, 64
+"""PAN pixels: four tiles that overlap, and no more, since emulation is slow."""
+
+CORES = ("cortex-a53", "cortex-a72", "cortex-a76")
+
+Run = subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="module")
+def environment(repo_root: Path) -> Environment:
+    project = tomllib.loads((repo_root / "runtime" / "pyproject.toml").read_text())["project"]
+    try:
+        return prepare(project["dependencies"], repo_root / "constraints.txt")
+    except Unavailable as error:
+        pytest.skip(f"no aarch64 environment: {error}")
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> RawScene:
+    return write_raw_scene(tmp_path_factory.mktemp("scene"), SIDE, SIDE)
+
+
+@pytest.fixture(scope="module")
+def products(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the products, named after the core or engine they come from."""
+    return tmp_path_factory.mktemp("products")
+
+
+@pytest.fixture(scope="module")
+def runs(
+    environment: Environment,
+    aarch64_wheel: Path,
+    scene: RawScene,
+    products: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[dict[str, Future[Run]]]:
+    """What the tests look at, run side by side, the longest first: emulation takes half a minute for each."""
+    folder = tmp_path_factory.mktemp("installed")
+    install(aarch64_wheel, folder)
+    commands = {"stock": ("cortex-a72", fuse(scene, products / "stock.tif", "onnx", tile=SIDE))}
+    commands |= {cpu: (cpu, fuse(scene, products / f"{cpu}.tif", "native")) for cpu in CORES}
+    commands["doctor"] = ("cortex-a53", ["doctor", "--json"])
+    commands["verify"] = ("cortex-a76", ["verify", "bgrn-x4", "--backend", "native", "--json"])
+
+    def run(name: str) -> Run:
+        cpu, arguments = commands[name]
+        variables = {"BNNPAN_ONNX_KERNELS": "0"} if name == "stock" else {}
+        command = ("-m", "bnnpan_runtime", *arguments)
+        return environment.run(command, cpu=cpu, packages=[folder], variables=variables)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield {name: pool.submit(run, name) for name in commands}
+
+
+@pytest.fixture(scope="module")
+def x86_product(scene: RawScene, wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the x86-64 wheel makes of the scene."""
+    folder = tmp_path_factory.mktemp("x86")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder / "installed"]
+    subprocess.run([*pip, wheels["x86_64"]], check=True)
+    product = folder / "product.tif"
+    variables = os.environ | {"PYTHONPATH": str(folder / "installed")}
+    variables.pop("BNNPAN_NATIVE_LIBRARY", None)
+    command = [sys.executable, "-m", "bnnpan_runtime", *fuse(scene, product, "native")]
+    subprocess.run(command, env=variables, check=True, capture_output=True)
+    return product
+
+
+def fuse(scene: RawScene, product: Path, backend: str, tile: int = TILE) -> list[str]:
+    files = ["--pan", str(scene.pan), "--ms", str(scene.ms), "--out", str(product)]
+    return ["fuse", *files, "--backend", backend, "--tile", str(tile), "--memory", "512MiB", "--json"]
+
+
+def report(run: Future[Run]) -> dict[str, Any]:
+    """What a command that succeeded says as JSON."""
+    result = run.result()
+    assert result.returncode == 0, f"{result.returncode}\n{result.stdout}\n{result.stderr}"
+    value: dict[str, Any] = json.loads(result.stdout)
+    return value
+
+
+@pytest.mark.parametrize("cpu", CORES)
+def test_the_product_is_that_of_x86(
+    cpu: str, runs: dict[str, Future[Run]], products: Path, x86_product: Path
+):
+    fused = report(runs[cpu])
+    assert (fused["backend"], fused["isa"]) == ("native", "neon")
+    assert (products / f"{cpu}.tif").read_bytes() == x86_product.read_bytes()
+
+
+def test_stock_onnx_runtime_comes_close(runs: dict[str, Future[Run]], products: Path, x86_product: Path):
+    fused = report(runs["stock"])
+    assert fused["backend"] == "onnx" and "kernels" not in fused["isa"]
+    with rasterio.open(products / "stock.tif") as stock, rasterio.open(x86_product) as native:
+        apart = np.abs(stock.read().astype(np.int32) - native.read())
+    assert np.mean(apart > 0) <= LARGEST_SHARE_CHANGED
+    assert np.mean(apart > 1) <= LARGEST_SHARE_OVER_1DN
+
+
+def test_doctor_passes_on_the_smallest_core(runs: dict[str, Future[Run]]):
+    examination = report(runs["doctor"])
+    board, outcomes = examination["board"], examination["backends"]
+    assert (board["machine"], board["cpu"]) == ("aarch64", "implementer 0x41, part 0xd03")
+    assert examination["native"]["instruction_sets"][0] == "neon"
+    assert outcomes["native"].startswith("passed: neon")
+    assert outcomes["onnx"].startswith("passed") and "with neon kernels" in outcomes["onnx"]
+
+
+def test_verify_passes_on_the_largest_core(runs: dict[str, Future[Run]]):
+    checks = report(runs["verify"])["checks"]
+    assert checks and all(check["passed"] for check in checks)
+
+
+def test_a_core_refuses_instructions_it_does_not_have(environment: Environment, tmp_path: Path):
+    """So that the tests above would fail if the library needed more than the first 64-bit boards have."""
+    compiler = shutil.which("aarch64-linux-gnu-gcc")
+    if compiler is None:
+        pytest.skip("needs aarch64-linux-gnu-gcc")
+    source, library = tmp_path / "dot.c", tmp_path / "dot.so"
+    source.write_text('void dot(void) { __asm__ volatile("udot v0.4s, v0.16b, v0.16b"); }\n')
+    command = [compiler, "-shared", "-fPIC", "-march=armv8.2-a+dotprod", source, "-o", library]
+    subprocess.run(command, check=True)
+    program = ("-c", f"import ctypes; ctypes.CDLL({str(library)!r}).dot()")
+    assert environment.run(program, cpu="cortex-a76").returncode == 0
+    assert environment.run(program, cpu="cortex-a72").returncode == -signal.SIGILL
