@@ -58,7 +58,10 @@ def test_whole_network_is_one_node_that_carries_all_a_kernel_needs() -> None:
     graph = fuse_graph(network, {"id": "bgrn-x4"}).graph
     (node,) = graph.node
     assert (node.domain, node.op_type) == ("ai.bnnpan", "Fuse")
-    trunk, filters = ["trunk.bits", "trunk.parameters"], ["head.weight", "head.bias", "tail.weight", "tail.bias"]
+    trunk, filters = (
+        ["trunk.bits", "trunk.parameters"],
+        ["head.weight", "head.bias", "tail.weight", "tail.bias"],
+    )
     assert list(node.input) == ["pan", "lms", "affines", *trunk, *filters]
     attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
     assert (attributes["blocks"], attributes["channels"], attributes["outer_skip"]) == (2, 8, 1)

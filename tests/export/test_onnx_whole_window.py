@@ -33,7 +33,10 @@ def library() -> None:
 
 def session(network: FrozenNetwork) -> Any:
     model = fuse_graph(network, {})
-    for value in [*model.graph.input, *model.graph.output]:  # which ONNX Runtime would check before the kernel
+    for value in [
+        *model.graph.input,
+        *model.graph.output,
+    ]:  # which ONNX Runtime would check before the kernel
         value.type.tensor_type.ClearField("shape")
     options = ort.SessionOptions()
     options.log_severity_level = 4

@@ -254,9 +254,9 @@ def _axis(axis: AxisTaps) -> _Axis:
 def _load(path: Path) -> ctypes.CDLL:
     if not path.exists() and LIBRARY_VARIABLE not in os.environ:
         raise BackendError(
-            "native: bnnpan-runtime is installed without its C library, which could not be built here; install a"
-            " wheel of it, or install a C compiler and repeat the installation with --force-reinstall"
-            " --no-cache-dir"
+            "native: bnnpan-runtime is installed without its C library, which could not be built here;"
+            " install a wheel of it, or install a C compiler and repeat the installation with"
+            " --force-reinstall --no-cache-dir"
         )
     try:
         library = ctypes.CDLL(str(path))
