@@ -6,7 +6,8 @@
  * arena of its own.
  *
  * Same inputs give the same bits on every instruction set, window crop, thread count and compiler: float32, one
- * order of operations per pixel, fused multiply-adds in fixed places only (kernels/kernels.h). The caller must leave
+ * order of operations per pixel, fused multiply-adds in fixed places only (kernels/kernels.h). Only of values that
+ * are not a number the bits may differ between processors. The caller must leave
  * the floating-point environment in its default state (round to nearest, subnormals kept).
  */
 #ifndef BNNPAN_H

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from bnnpan_runtime.contract import NetworkShape
 from bnnpan_runtime.errors import BackendError
 from bnnpan_runtime.graph.native import NativeBackend, instruction_sets
+from bnnpan_runtime.graph.protocol import AxisTaps, TileShape
+from bnnpan_runtime.weights import weights_layout
 
 Float32 = NDArray[np.float32]
 
@@ -165,6 +167,17 @@ def test_memory_grows_with_the_width_only() -> None:
     assert backend.memory(256, 512).arena_bytes > 1.5 * backend.memory(256, 256).arena_bytes
     assert backend.memory(256, 256).arena_bytes < 256 * 256 * SHAPE.channels * 4 / 8
     assert backend.calibration_bytes(1, 64) == backend.calibration_bytes(64, 64)
+
+
+def test_the_largest_sizes_stay_below_32_bits() -> None:
+    """Sums and products of sizes in C then neither overflow `int32_t` nor a 32-bit `size_t`."""
+    shape = shape_with(bands=64, channels=256, blocks=16, latent=1024, prior_steps=1000)
+    weights = {name: np.zeros(layout.shape, layout.dtype) for name, layout in weights_layout(shape).items()}
+    backend = NativeBackend(weights, shape)
+    axis = AxisTaps(np.ones((1, 64), np.float32))
+    tile = TileShape(32768, 32768, 0, 0, 32768, 32768, 0, 0)
+    assert backend.memory(32768, 32768).arena_bytes < backend.tile_arena_bytes(tile, axis, axis) < 2**32
+    assert 0 < backend.calibration_bytes(1, 32768) < 2**32
 
 
 def test_environment_picks_the_instruction_set(monkeypatch: pytest.MonkeyPatch) -> None:

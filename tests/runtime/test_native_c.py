@@ -1,80 +1,99 @@
-"""The C library by itself: sanitizers, optimisation levels, another processor give the same bits."""
+"""The C library by itself: vocabularies, optimisation levels, compilers and processors give the same bits."""
 
 from __future__ import annotations
 
 import ctypes
-import os
 import platform
 import shutil
 import subprocess
 from pathlib import Path
 
+import native_builds
 import pytest
+from native_builds import SANITIZED, STRICT, VOCABULARIES, output_of, program, vocabulary
 
 from bnnpan_runtime.errors import BackendError
 from bnnpan_runtime.graph import native
 
-EXACT = ("-std=c11", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-DBNNPAN_ISA=portable")
-STRICT = ("-Wall", "-Wextra", "-Wshadow", "-Werror")
+DRIVER = Path(__file__).with_name("native_driver.c")
+slow = pytest.mark.slow
 
 
-def build(compiler: str, sources: Path, target: Path, *options: str) -> None:
-    driver = Path(__file__).with_name("native_driver.c")
-    files = [str(path) for path in sorted(sources.glob("*.c"))] + [str(driver)]
-    command = [compiler, *EXACT, *STRICT, *options, f"-I{sources}", *files, "-o", str(target), "-lm"]
-    result = subprocess.run(command, capture_output=True, text=True)
-    if result.returncode and "sanitize" in " ".join(options) and "cannot find" in result.stderr:
-        pytest.skip(f"{compiler} has no sanitizer libraries")
-    assert result.returncode == 0, result.stderr
-
-
-def run(*command: str) -> str:
-    result = subprocess.run(command, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    return result.stdout.strip()
-
-
-@pytest.fixture(scope="module")
-def sources(repo_root: Path) -> Path:
-    return repo_root / "runtime" / "native"
+def build(compiler: str, target: Path, *options: str) -> Path:
+    return native_builds.build(compiler, target, *options, drivers=[DRIVER])
 
 
 @pytest.fixture(scope="module")
 def compiler() -> str:
-    found = shutil.which(os.environ.get("CC", "cc"))
-    if found is None:
-        pytest.skip("no C compiler")
-    return found
+    return native_builds.compiler()
 
 
 @pytest.fixture(scope="module")
-def expected(sources: Path, compiler: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    target = tmp_path_factory.mktemp("native") / "plain"
-    build(compiler, sources, target, "-O0")
-    return run(str(target))
+def expected(compiler: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The hash of the portable kernels without optimisation."""
+    return output_of(build(compiler, tmp_path_factory.mktemp("native") / "plain", "-O0"))
 
 
-def test_sanitizers_find_nothing(sources: Path, compiler: str, tmp_path: Path, expected: str) -> None:
-    target = tmp_path / "sanitized"
-    build(compiler, sources, target, "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-    assert run(str(target)) == expected
-
-
-@pytest.mark.parametrize("options", [("-O2",), ("-O3", "-funroll-loops")], ids=" ".join)
-def test_optimisation_does_not_change_a_bit(
-    sources: Path, compiler: str, tmp_path: Path, expected: str, options: tuple[str, ...]
+@pytest.mark.parametrize(
+    ("name", "level"),
+    [
+        ("avx2", "-O0"),
+        ("avx512", "-O0"),
+        ("neon", "-O0"),
+        pytest.param("portable", "-O2", marks=slow),
+        pytest.param("portable", "-O3 -funroll-loops", marks=slow),
+        pytest.param("avx2", "-O2", marks=slow),
+        pytest.param("avx2", "-O3 -funroll-loops", marks=slow),
+        pytest.param("avx512", "-O2", marks=slow),
+        pytest.param("neon", "-O3 -funroll-loops", marks=slow),
+    ],
+)
+def test_vocabularies_and_optimisation_do_not_change_a_bit(
+    compiler: str, tmp_path: Path, expected: str, name: str, level: str
 ) -> None:
-    build(compiler, sources, tmp_path / "optimised", *options)
-    assert run(str(tmp_path / "optimised")) == expected
+    assert output_of(build(compiler, tmp_path / name, *vocabulary(name), *level.split())) == expected
+
+
+@slow
+@pytest.mark.parametrize("name", ["portable", "avx2", "neon"])
+def test_clang_does_not_change_a_bit(tmp_path: Path, expected: str, name: str) -> None:
+    clang = program("clang")
+    assert output_of(build(clang, tmp_path / name, *vocabulary(name), "-O2")) == expected
+
+
+@slow
+@pytest.mark.parametrize("name", VOCABULARIES)
+def test_sanitizers_find_nothing(compiler: str, tmp_path: Path, expected: str, name: str) -> None:
+    assert output_of(build(compiler, tmp_path / name, *vocabulary(name), "-O1", *SANITIZED)) == expected
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="compares aarch64 with x86-64")
-def test_aarch64_gives_the_same_bits(sources: Path, tmp_path: Path, expected: str) -> None:
-    cross, emulator = shutil.which("aarch64-linux-gnu-gcc"), shutil.which("qemu-aarch64")
-    if cross is None or emulator is None:
-        pytest.skip("needs aarch64-linux-gnu-gcc and qemu-aarch64")
-    build(cross, sources, tmp_path / "aarch64", "-O3", "-static")
-    assert run(emulator, str(tmp_path / "aarch64")) == expected
+@pytest.mark.parametrize(
+    ("name", "level"),
+    [
+        ("neon", "-O1"),
+        pytest.param("neon", "-O3", marks=slow),
+        pytest.param("portable", "-O3", marks=slow),
+    ],
+)
+def test_aarch64_gives_the_same_bits(tmp_path: Path, expected: str, name: str, level: str) -> None:
+    cross, emulator = program("aarch64-linux-gnu-gcc"), program("qemu-aarch64")
+    options = (*VOCABULARIES[name], level)
+    target = native_builds.build(cross, tmp_path / name, *options, drivers=[DRIVER], link=("-static",))
+    assert output_of(emulator, target) == expected
+
+
+@pytest.mark.parametrize(
+    "name", ["cc", *(pytest.param(name, marks=slow) for name in ("clang", "aarch64-linux-gnu-gcc"))]
+)
+def test_every_source_compiles_without_a_warning(name: str, tmp_path: Path) -> None:
+    """Doors and bench too, and the kernels once more over the vocabulary of the processor."""
+    tool = native_builds.compiler() if name == "cc" else program(name)
+    aarch64 = "aarch64" in name or platform.machine() in ("aarch64", "arm64")
+    checks = {"portable": "**/*.c", "neon" if aarch64 else "avx2": "kernels/*.c"}
+    for vocabulary_name, pattern in checks.items():
+        options = (*native_builds.EXACT, *STRICT, *VOCABULARIES[vocabulary_name], f"-I{native_builds.NATIVE}")
+        output_of(tool, *options, "-fsyntax-only", *sorted(native_builds.NATIVE.glob(pattern)))
 
 
 def test_another_abi_version_is_refused(
@@ -85,18 +104,20 @@ def test_another_abi_version_is_refused(
     source.write_text("int bnnpan_abi_version(void) { return 99; }\n")
     subprocess.run([compiler, "-shared", "-fPIC", str(source), "-o", str(library)], check=True)
     monkeypatch.setenv(native.LIBRARY_VARIABLE, str(library))
-    with pytest.raises(BackendError, match="has ABI version 99, must be 1"):
+    with pytest.raises(BackendError, match=f"has ABI version 99, must be {native.ABI_VERSION}"):
         native.instruction_sets()
 
 
-def test_the_library_exports_its_public_functions_only(sources: Path) -> None:
+def test_the_library_exports_its_public_functions_only() -> None:
     tool = shutil.which("nm")
     path = native.library_path()
     if tool is None or not path.is_file():
         pytest.skip(f"needs nm and {path}")
-    symbols = run(tool, "--dynamic", "--defined-only", str(path)).split("\n")
+    symbols = output_of(tool, "--dynamic", "--defined-only", path).split("\n")
     exported = {line.split()[-1] for line in symbols if " T " in line}
-    header = (sources / "bnnpan.h").read_text()
-    assert exported and all(f" {name}(" in header or f"*{name}(" in header for name in exported)
+    files = [path for kind in ("*.h", "doors/*/*.c", "bench/*.h") for path in native_builds.NATIVE.glob(kind)]
+    lines = [line for path in files for line in path.read_text().splitlines()]
+    marked = " ".join(line for line in lines if line.startswith("BNNPAN_API "))
+    assert exported and all(f" {name}(" in marked or f"*{name}(" in marked for name in exported)
     assert exported >= set(native._FUNCTIONS)
     assert ctypes.sizeof(native._Array) == 2 * ctypes.sizeof(ctypes.c_size_t)
