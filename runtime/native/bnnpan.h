@@ -88,7 +88,7 @@ typedef enum bnnpan_status {
     BNNPAN_OK = 0,
     BNNPAN_BAD_SIZE = 1,    /* height or width is not even, not positive, or too large */
     BNNPAN_SMALL_ARENA = 2, /* fewer bytes than the matching bnnpan_*_arena_bytes */
-    BNNPAN_BAD_TILE = 3,    /* core, phase, MS size or sample type of a tile do not fit */
+    BNNPAN_BAD_TILE = 3,    /* core, phase, taps, DN scale or sample type of a tile are out of range */
     BNNPAN_NO_ARGUMENT = 4, /* a pointer is NULL, or not aligned for its type */
 } bnnpan_status;
 
@@ -109,7 +109,8 @@ typedef struct bnnpan_axis {
 } bnnpan_axis;
 
 /* A tile in DN, C-contiguous. The window's first row and column are PAN positions row_phase and col_phase, below
- * the ratio, of the MS it comes with: ms_height = (row_phase + height - 1) / ratio + taps, ms_width likewise. */
+ * the ratio, of the MS it comes with: ms_height = (row_phase + height - 1) / ratio + taps, ms_width likewise, which
+ * nothing here can check. */
 typedef struct bnnpan_tile {
     const void *pan; /* (height, width) */
     const void *ms;  /* (B, ms_height, ms_width) */

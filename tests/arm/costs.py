@@ -171,7 +171,7 @@ def main() -> int:
     before = Costs.load(BASELINE)
     if before.compiler != now.compiler:
         print(f"not compared: recorded with {before.compiler}")
-        return 0
+        return 1
     found = all_changes(before, now)
     print("\n".join(found or ["as recorded"]))
     return 1 if found else 0

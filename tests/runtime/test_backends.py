@@ -176,19 +176,25 @@ def test_a_backend_that_computes_wrongly_is_refused_and_auto_moves_on(
     assert "backend native is not usable: native: the self-test fails" in caplog.text
 
 
+@pytest.mark.parametrize("raises", [False, True])
 def test_kernels_that_fail_do_not_cost_the_onnx_backend(
-    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, raises: bool
 ) -> None:
     right = OnnxBackend.fuse
 
     def wrong(self: OnnxBackend, pan: Any, lms: Any, affines: Any, out: Any, arena: Any) -> None:
         right(self, pan, lms, affines, out, arena)
+        if self.kernels and raises:
+            raise BackendError("kernels: drifted")
         out += 0.01 if self.kernels else 0
 
     monkeypatch.setattr(OnnxBackend, "fuse", wrong)
     backend = open_backend("onnx", bundle, self_test=True)
     assert isinstance(backend, OnnxBackend) and backend.kernels is None
     assert "backend onnx goes on without kernels, they fail the self-test" in caplog.text
+    monkeypatch.setenv("BNNPAN_ONNX_KERNELS", "1")
+    with pytest.raises(BackendError, match="onnx: the self-test fails"):
+        open_backend("onnx", bundle, self_test=True)
 
 
 @pytest.mark.parametrize(("signal", "refused"), [(0, False), (11, True)])
@@ -207,3 +213,7 @@ def test_an_unknown_litert_is_tried_in_another_process_first(
     else:
         assert open_backend("tflite", bundle, self_test=True).name == "tflite"
     assert (tmp_path / "asked").read_text().split()[-2:] == ["--backend", "tflite"]
+
+
+def test_the_shipped_network_takes_less_than_3_mib_of_scratch_for_a_tile(bundle: Bundle) -> None:
+    assert open_backend("native", bundle).memory(256, 256).arena_bytes < 3 * 2**20

@@ -63,7 +63,7 @@ def test_a_run_that_breaks_its_promise_is_killed_and_leaves_no_product(
         name="promise broken",
         board=load_board("pi-zero-2w"),
         budget_bytes=352 * MIB,
-        memory_limit_bytes=64 * MIB,
+        memory_limit_bytes=24 * MIB,
         scene=scene,
         expect=Expectation(exit_code=137, killed=True, product=False, peak_within_budget=None),
     )

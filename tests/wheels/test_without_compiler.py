@@ -21,6 +21,7 @@ class Computer:
 
     programs: Path
     sources: Path
+    """What an index would hold where it has no wheel for this computer."""
 
     def run(
         self, program: str, *arguments: str | Path, packages: Path | None = None
@@ -36,9 +37,13 @@ class Computer:
 def computer(repo_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Computer:
     folder = tmp_path_factory.mktemp("computer")
     venv.create(folder, with_pip=True)
-    computer = Computer(folder / "bin", repo_root / "runtime")
-    constraints = repo_root / "constraints.txt"
-    result = computer.run("pip", "install", "--quiet", "-c", constraints, computer.sources)
+    programs = folder / "bin"
+    subprocess.run([programs / "pip", "install", "--quiet", "scikit-build-core"], check=True)
+    pack = f"from scikit_build_core.build import build_sdist; build_sdist({str(folder / 'dist')!r})"
+    subprocess.run([programs / "python", "-c", pack], cwd=repo_root / "runtime", check=True)
+    (sources,) = (folder / "dist").iterdir()
+    computer = Computer(programs, sources)
+    result = computer.run("pip", "install", "--quiet", "-c", repo_root / "constraints.txt", sources)
     assert result.returncode == 0, result.stderr
     return computer
 

@@ -206,4 +206,4 @@ def _open_larq(bundle: Bundle) -> Backend:
     from bnnpan_runtime.graph.larq import LarqEngine
     from bnnpan_runtime.graph.tflite import TfliteBackend
 
-    return TfliteBackend(bundle, LarqEngine())
+    return TfliteBackend(bundle, LarqEngine(fastest=True))

@@ -24,12 +24,13 @@ class LarqEngine:
 
     name = "larq-compute-engine"
 
-    def __init__(self) -> None:
+    def __init__(self, fastest: bool = False) -> None:
         self._wrapper = _load_wrapper()
+        self._fastest = fastest
 
     def open(self, content: bytes, where: str) -> LarqGraph:
         """A graph; `where` names it in errors."""
-        return LarqGraph(self._wrapper, content, where)
+        return LarqGraph(self._wrapper, content, where, self._fastest)
 
 
 class LarqGraph:
@@ -40,11 +41,11 @@ class LarqGraph:
 
     is_whole = False
 
-    def __init__(self, wrapper: Any, content: bytes, where: str) -> None:
+    def __init__(self, wrapper: Any, content: bytes, where: str, fastest: bool) -> None:
         self._where = where
         self._lock = Lock()
         try:
-            self._interpreter = wrapper.LiteInterpreter(content, 1, False, False, False)
+            self._interpreter = wrapper.LiteInterpreter(content, 1, False, fastest, fastest)
         except RuntimeError as error:
             raise BackendError(f"Larq's interpreter refuses {where} ({error})") from error
 

@@ -7,6 +7,7 @@ import os
 from collections import deque
 from collections.abc import Mapping
 from importlib import metadata
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,10 @@ class LiteRtGraph:
         self._where = where
         interpreter, delegate = self._interpreter()
         self._idle = deque([interpreter])
-        self.is_whole = _taken(delegate, "network") == 1
+        try:
+            self.is_whole = _taken(delegate, "network") == 1
+        except (AttributeError, TypeError) as error:
+            raise BackendError(f"this release of LiteRT is not known here: {one_line(error)}") from error
         """Whether the whole network runs in libbnnpan, so that no float plane of its features exists."""
 
     def run(self, inputs: Mapping[str, Float32], out: Float32) -> None:
@@ -134,7 +138,7 @@ class LiteRtGraph:
                 experimental_op_resolver_type=self._litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
             )
             interpreter.allocate_tensors()
-        except (OSError, RuntimeError, ValueError) as error:
+        except (AttributeError, OSError, RuntimeError, TypeError, ValueError) as error:
             raise BackendError(f"LiteRT refuses {self._where}: {one_line(error)}") from error
         return interpreter, delegate
 
@@ -145,7 +149,7 @@ def is_tried() -> bool:
         major, minor = metadata.version("ai-edge-litert").split(".")[:2]
         return (int(major), int(minor)) <= NEWEST_TRIED
     except metadata.PackageNotFoundError:
-        return True
+        return find_spec("ai_edge_litert") is None  # else a nightly build, or unpacked by hand
     except ValueError:
         return False
 

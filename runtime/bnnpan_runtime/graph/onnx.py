@@ -18,7 +18,7 @@ from bnnpan_runtime.graph.protocol import BackendMemory, Float32
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["KERNELS_VARIABLE", "OnnxBackend"]
+__all__ = ["KERNELS_VARIABLE", "OnnxBackend", "kernels_are_demanded"]
 
 KERNELS_VARIABLE = "BNNPAN_ONNX_KERNELS"
 """0: never use the kernels of libbnnpan; 1: never do without; not set: use them if they can be had."""
@@ -144,6 +144,11 @@ class OnnxBackend:
             raise BackendError(
                 f"{self._bundle.path}: ONNX Runtime refuses {name}: {one_line(error)}"
             ) from error
+
+
+def kernels_are_demanded() -> bool:
+    """Whether `KERNELS_VARIABLE` forbids to do without."""
+    return _wanted() is True
 
 
 def _wanted() -> bool | None:

@@ -53,21 +53,38 @@ def open_backend(name: str, bundle: Bundle, *, self_test: bool = False) -> Backe
 
 
 def _opened(name: str, bundle: Bundle, self_test: bool) -> Backend:
-    from bnnpan_runtime.golden import run_golden
-
     if self_test and name == "tflite":
         _try_in_a_child(bundle)
     backend = _OPENERS[name](bundle)
-    outcome = run_golden(backend, bundle) if self_test else None
-    if outcome is not None and outcome.passed is False and name in _WITHOUT_KERNELS:
-        _log.warning("backend %s goes on without kernels, they fail the self-test: %s", name, outcome.detail)
-        backend = _WITHOUT_KERNELS[name](bundle)
-        outcome = run_golden(backend, bundle)
-    if outcome is not None and outcome.passed is False:
-        raise BackendError(
-            f"{name}: the self-test fails, its results cannot be trusted here ({outcome.detail})"
-        )
+    failure = _failure(backend, bundle) if self_test else None
+    if failure is not None and name == "onnx":
+        stock = _stock_onnx(backend, bundle)
+        if stock is not None:
+            _log.warning("backend onnx goes on without kernels, they fail the self-test: %s", failure)
+            backend, failure = stock, _failure(stock, bundle)
+    if failure is not None:
+        raise BackendError(f"{name}: the self-test fails, its results cannot be trusted here ({failure})")
     return backend
+
+
+def _failure(backend: Backend, bundle: Bundle) -> str | None:
+    """Why a backend does not reproduce the golden tile; None if it does."""
+    from bnnpan_runtime.golden import run_golden
+
+    try:
+        outcome = run_golden(backend, bundle)
+    except BackendError as error:
+        return str(error)
+    return None if outcome.passed else outcome.detail
+
+
+def _stock_onnx(backend: Backend, bundle: Bundle) -> Backend | None:
+    """ONNX Runtime without kernels, if it ran with kernels that nobody demanded."""
+    from bnnpan_runtime.graph.onnx import OnnxBackend, kernels_are_demanded
+
+    if not (isinstance(backend, OnnxBackend) and backend.kernels) or kernels_are_demanded():
+        return None
+    return OnnxBackend(bundle, kernels=False)
 
 
 def _try_in_a_child(bundle: Bundle) -> None:
@@ -100,12 +117,6 @@ def _open_onnx(bundle: Bundle) -> Backend:
     return OnnxBackend(bundle)
 
 
-def _open_stock_onnx(bundle: Bundle) -> Backend:
-    from bnnpan_runtime.graph.onnx import OnnxBackend
-
-    return OnnxBackend(bundle, kernels=False)
-
-
 def _open_tflite(bundle: Bundle) -> Backend:
     from bnnpan_runtime.graph.tflite import TfliteBackend
 
@@ -117,6 +128,3 @@ _OPENERS: dict[str, Callable[[Bundle], Backend]] = {
     "onnx": _open_onnx,
     "tflite": _open_tflite,
 }
-
-_WITHOUT_KERNELS: dict[str, Callable[[Bundle], Backend]] = {"onnx": _open_stock_onnx}
-"""Engines that can also do without libbnnpan."""

@@ -45,11 +45,11 @@ static void lay_out(bench *b, bnnpan_arena *arena, const bnnpan_model *model, co
     b->height = tile->height;
     b->rows = tile->height / 2;
     b->cols = tile->width / 2;
-    b->stride = bnnpan_row_length(b->cols);
-    b->packed_stride = bnnpan_packed_stride(b->cols);
+    bnnpan_trunk_layout(&b->trunk, arena, model->units, b->rows, b->cols);
+    b->stride = b->trunk.stride;
+    b->packed_stride = b->trunk.packed_stride;
     b->packed_words = (size_t)model->units->words * (size_t)b->packed_stride;
     const size_t row = BNNPAN_SUB_BANDS * (size_t)b->channels * (size_t)b->stride;
-    bnnpan_trunk_layout(&b->trunk, arena, model->units, b->rows, b->cols);
     bnnpan_image_layout(&b->image, arena, shape->bands, tile->height, tile->width, 2 * shape->blocks);
     b->head = (bnnpan_head){model->kernels, model->head, &b->image};
     bnnpan_tail_layout(&b->tail, arena, &b->image, shape->channels);
@@ -201,7 +201,9 @@ int32_t bnnpan_bench_run(const bnnpan_model *model, const bnnpan_tile *tile, int
                          void *memory, size_t arena_bytes, double *seconds) {
     bench b;
     const size_t needed = bnnpan_bench_arena_bytes(model, tile);
-    if (seconds == NULL || needed == 0 || !bnnpan_scene_is_given(tile)) return BNNPAN_NO_ARGUMENT;
+    if (seconds == NULL || needed == 0) return BNNPAN_NO_ARGUMENT;
+    const int32_t status = bnnpan_tile_status(model, tile);
+    if (status != BNNPAN_OK) return status;
     if (stage < 0 || stage >= BNNPAN_BENCH_STAGES || repeats < 1) return BNNPAN_BAD_SIZE;
     if (memory == NULL || arena_bytes < needed) return BNNPAN_SMALL_ARENA;
     bnnpan_arena arena = bnnpan_arena_open(memory);

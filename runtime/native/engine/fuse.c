@@ -72,9 +72,17 @@ static int part_is_valid(int32_t start, int32_t count, int32_t length) {
     return start >= 0 && count >= 1 && start <= length - count;
 }
 
-static int tile_is_valid(const bnnpan_tile *tile) {
-    return tile->sample >= 0 && tile->sample < BNNPAN_SAMPLE_COUNT && axis_is_valid(&tile->rows, tile->row_phase) &&
-           axis_is_valid(&tile->cols, tile->col_phase) && tile->dn_scale > 0.0f;
+int32_t bnnpan_tile_status(const bnnpan_model *model, const bnnpan_tile *tile) {
+    if (model == NULL || tile == NULL || !bnnpan_is_aligned(tile->rows.weights) ||
+        !bnnpan_is_aligned(tile->cols.weights))
+        return BNNPAN_NO_ARGUMENT;
+    if (!bnnpan_size_is_valid(tile->height, tile->width)) return BNNPAN_BAD_SIZE;
+    if (tile->sample < 0 || tile->sample >= BNNPAN_SAMPLE_COUNT || !axis_is_valid(&tile->rows, tile->row_phase) ||
+        !axis_is_valid(&tile->cols, tile->col_phase) || !(tile->dn_scale > 0.0f) ||
+        !part_is_valid(tile->core_row, tile->core_height, tile->height) ||
+        !part_is_valid(tile->core_col, tile->core_width, tile->width))
+        return BNNPAN_BAD_TILE;
+    return bnnpan_scene_is_given(tile) ? BNNPAN_OK : BNNPAN_NO_ARGUMENT;
 }
 
 static size_t lay_out_tile(fuse_stages *stages, bnnpan_scene *scene, const bnnpan_model *model,
@@ -98,14 +106,9 @@ int32_t bnnpan_fuse_tile(const bnnpan_model *model, const bnnpan_tile *tile, con
                          size_t arena_bytes) {
     fuse_stages stages;
     bnnpan_scene scene;
-    if (model == NULL || tile == NULL || !bnnpan_is_aligned(affines) || !bnnpan_is_aligned(tile->rows.weights) ||
-        !bnnpan_is_aligned(tile->cols.weights))
-        return BNNPAN_NO_ARGUMENT;
-    if (!bnnpan_size_is_valid(tile->height, tile->width)) return BNNPAN_BAD_SIZE;
-    if (!tile_is_valid(tile) || !part_is_valid(tile->core_row, tile->core_height, tile->height) ||
-        !part_is_valid(tile->core_col, tile->core_width, tile->width))
-        return BNNPAN_BAD_TILE;
-    if (!bnnpan_scene_is_given(tile)) return BNNPAN_NO_ARGUMENT;
+    const int32_t status = bnnpan_tile_status(model, tile);
+    if (status != BNNPAN_OK) return status;
+    if (!bnnpan_is_aligned(affines)) return BNNPAN_NO_ARGUMENT;
     if (memory == NULL || arena_bytes < bnnpan_fuse_tile_arena_bytes(model, tile)) return BNNPAN_SMALL_ARENA;
     lay_out_tile(&stages, &scene, model, tile, memory);
     bnnpan_scene_start(&scene);

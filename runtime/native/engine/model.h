@@ -33,6 +33,9 @@ static inline int bnnpan_size_is_valid(int32_t height, int32_t width) {
            width % 2 == 0;
 }
 
+/* Whether bnnpan_fuse_tile takes a tile: a bnnpan_status. */
+int32_t bnnpan_tile_status(const bnnpan_model *model, const bnnpan_tile *tile);
+
 /* Kernels by name, or the best ones for NULL; NULL when not available on this processor. */
 const bnnpan_kernels *bnnpan_find_kernels(const char *isa);
 

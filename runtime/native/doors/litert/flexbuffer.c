@@ -69,6 +69,7 @@ static bool read_integer(const map *in, size_t index, int32_t *value) {
     type >>= 2;
     if (type != TYPE_INT && type != TYPE_UINT && type != TYPE_BOOL) return false;
     const uint64_t sign = UINT64_C(1) << (8 * in->width - 1);
+    if (type != TYPE_INT && number > INT32_MAX) return false;
     const int64_t extended = (int64_t)(type == TYPE_INT ? (number ^ sign) - sign : number);
     if (extended < INT32_MIN || extended > INT32_MAX) return false;
     *value = (int32_t)extended;

@@ -1,7 +1,6 @@
 #include "pattern.h"
 
-/* Of the normalisation, as everywhere in this library (kernels/nbc.c). */
-static const float VARIANCE_EPSILON = 1e-6f;
+#include "../../kernels/kernels.h"
 
 void litert_pattern_start(pattern_match *match, int32_t channels) {
     match->channels = channels;
@@ -53,7 +52,7 @@ static bool is_kind(const litert_tensor *tensor, place_kind kind, int32_t channe
     case PLACE_LAST_AXIS:
         return litert_is_constant(tensor, LITERT_INT32, 1) && is_last(*(const int32_t *)tensor->data);
     case PLACE_HALF: return is_number(tensor, 0.5f);
-    case PLACE_EPSILON: return is_number(tensor, VARIANCE_EPSILON);
+    case PLACE_EPSILON: return is_number(tensor, BNNPAN_VARIANCE_EPSILON);
     }
     return false;
 }
