@@ -33,10 +33,10 @@ format: .venv/installed
 	.venv-demo/bin/pip install --quiet ./runtime
 	touch $@
 
-# The runtime is installed as a copy: its C library is compiled by the installation.
+# The runtime is installed as a copy: its C library is compiled by the installation, which must not do without.
 .venv/installed: pyproject.toml constraints.txt $(RUNTIME_SOURCES)
 	$(PYTHON) -m venv .venv
-	.venv/bin/pip install --quiet -c constraints.txt ./runtime
+	.venv/bin/pip install --quiet --config-settings=wheel.cmake=true -c constraints.txt ./runtime
 	.venv/bin/pip install --quiet -c constraints.txt -e '.[train,export,sim,test,lint]'
 	touch $@
 

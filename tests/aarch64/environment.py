@@ -90,7 +90,7 @@ class Environment:
 def prepare(requirements: Sequence[str], constraints: Path | None = None) -> Environment:
     """The environment with these requirements, from the cache `$BNNPAN_AARCH64` if it was prepared before.
 
-    `constraints` is a file for pip. Takes about 20 s and 400 MB otherwise. Raises Unavailable.
+    `constraints` is a file for pip. Takes about 20 s and 300 MB otherwise. Raises Unavailable.
     """
     emulator = shutil.which("qemu-aarch64") or shutil.which("qemu-aarch64-static")
     if emulator is None:
