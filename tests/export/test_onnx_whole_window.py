@@ -18,7 +18,7 @@ from bnnpan_export.onnx_graph import fuse_graph
 from bnnpan_export.untrained import random_network
 from bnnpan_runtime.bundle import Bundle
 from bnnpan_runtime.graph.native import NativeBackend, library_path
-from bnnpan_runtime.graph.onnx import KERNELS_VARIABLE, OnnxBackend
+from bnnpan_runtime.graph.onnx import OnnxBackend
 
 from .conftest import SMALL, images
 
@@ -86,9 +86,17 @@ def test_inputs_of_another_shape_are_refused(
 def test_a_process_stays_within_the_memory_stated(small_export: Exported, tmp_path: Path) -> None:
     file = tmp_path / "small.bnnpan"
     file.write_bytes(small_export.content)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), KERNELS_VARIABLE: "1"}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     for side in (16, 384):
         stated = OnnxBackend(Bundle.open(file), kernels=True).memory(side, side)
-        command = [sys.executable, "-m", "bnnpan_export.memory_probe", file, "onnx", "fuse", str(side)]
+        command = [
+            sys.executable,
+            "-m",
+            "bnnpan_export.memory_probe",
+            file,
+            "onnx-kernels",
+            "fuse",
+            str(side),
+        ]
         measured = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
         assert int(measured.stdout) <= stated.arena_bytes + stated.library_bytes < 4 * 2**20
