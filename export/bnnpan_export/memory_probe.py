@@ -3,7 +3,7 @@
     python -m bnnpan_export.memory_probe BUNDLE BACKEND STEP SIDE
 
 BACKEND is "onnx" or "tflite", without the kernels of libbnnpan, or "onnx-kernels". STEP is `fuse`, on a
-window of SIDE x SIDE pixels, or `calibrate`. Prints the bytes of the peak that the engine's allocator took for
+window of SIDE x SIDE pixels, or `calibrate`. Prints the bytes of the peak that its allocator took for
 loading and running the graph, without the engine's code, inputs and outputs.
 """
 
