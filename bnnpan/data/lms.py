@@ -70,14 +70,16 @@ def sample_position(ratio: int, phase: Phase) -> float:
 
 
 def interp23tap(
-    ms: ArrayLike, ratio: int = 4, phase: Phase = "toolbox", boundary: Boundary = "circular"
+    ms: ArrayLike, ratio: int = 4, phase: Phase = "toolbox", boundary: Boundary | None = None
 ) -> NDArray[np.float64]:
     """LMS, `(..., ratio * height, ratio * width)` float64, of `ms` `(..., height, width)` in any unit.
 
-    The defaults are DLPan-Toolbox's `interp23tap.m`. Flight models use `phase="centred"` with
-    `boundary="edge"` (outermost row and column repeated), which puts a real scene's MS in its true place.
+    The defaults are DLPan-Toolbox's `interp23tap.m`. Flight models use `phase="centred"`, which puts a real
+    scene's MS in its true place. Unless given, the boundary is the phase's own: "circular" for
+    "toolbox", "edge" (outermost row and column repeated) for "centred".
     """
     image: NDArray[np.float64] = np.asarray(ms, np.float64)
+    boundary = boundary or ("circular" if phase == "toolbox" else "edge")
     for axis in (-2, -1):
         image = _interpolate_axis(image, ratio, phase, boundary, axis)
     return image

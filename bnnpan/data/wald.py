@@ -13,10 +13,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.signal import fftconvolve
 
+from bnnpan.data.resize import cubic
 from bnnpan.data.sensors import Sensor, find_sensor
 from bnnpan_runtime.errors import SceneError
 
-__all__ = ["degrade", "degrade_ms", "degrade_ms_centred", "mtf_filter", "mtf_kernel", "shrink_pan"]
+__all__ = [
+    "degrade",
+    "degrade_ms",
+    "degrade_ms_centred",
+    "gaussian_low_pass",
+    "mtf_filter",
+    "mtf_kernel",
+    "shrink_pan",
+]
 
 _KERNEL_SIZE = 41  # of the toolbox's MTF filters
 _KAISER_BETA = 0.5  # MATLAB's default for kaiser(N)
@@ -43,16 +52,21 @@ def degrade(
 def mtf_kernel(gain: float, ratio: int) -> NDArray[np.float64]:
     """The toolbox's 41 x 41 MTF filter: Gaussian, with `gain` at the low-resolution Nyquist frequency.
 
-    MATLAB's `fwind1` with a rotated Kaiser window; like there, the sum is not normalised (0.9986 to 0.9989).
+    Like there, the sum is not normalised (0.9986 to 0.9989).
     """
+    return _gaussian_kernel(gain, (_KERNEL_SIZE - 1) / ratio / 2)
+
+
+def _gaussian_kernel(gain: float, nyquist: float) -> NDArray[np.float64]:
+    """MATLAB's `fwind1` with a rotated Kaiser window: `gain` at `nyquist`, in steps of the 41 frequencies."""
     radius = _KERNEL_SIZE // 2
-    deviation = np.sqrt((2 * radius / ratio / 2) ** 2 / (-2 * np.log(gain)))
+    deviation = np.sqrt(nyquist**2 / (-2 * np.log(gain)))
     index = np.arange(-radius, radius + 1)
     distance = np.hypot(*np.meshgrid(index, index))
     response = np.exp(-(distance**2) / (2 * deviation**2))
     impulse = np.fft.fftshift(np.fft.ifft2(np.fft.ifftshift(response))).real
     window = np.interp(distance, index[radius:], np.kaiser(_KERNEL_SIZE, _KAISER_BETA)[radius:], right=0.0)
-    return impulse * window
+    return np.asarray(impulse * window)
 
 
 def degrade_ms(ms: ArrayLike, gains: Sequence[float], ratio: int = 4) -> NDArray[np.float64]:
@@ -63,11 +77,21 @@ def degrade_ms(ms: ArrayLike, gains: Sequence[float], ratio: int = 4) -> NDArray
 
 def mtf_filter(ms: ArrayLike, gains: Sequence[float], ratio: int = 4) -> NDArray[np.float64]:
     """`ms` `(bands, height, width)` through the toolbox's MTF filters, border repeated, size kept."""
-    radius = _KERNEL_SIZE // 2
-    padded = np.pad(np.asarray(ms, np.float64), ((0, 0), (radius, radius), (radius, radius)), mode="edge")
-    kernels = [mtf_kernel(gain, ratio) for gain in gains]
-    filtered = [fftconvolve(band, kernel, mode="valid") for band, kernel in zip(padded, kernels, strict=True)]
-    return np.stack(filtered)
+    bands = np.asarray(ms, np.float64)
+    return np.stack([_filter(band, mtf_kernel(gain, ratio)) for band, gain in zip(bands, gains, strict=True)])
+
+
+def gaussian_low_pass(pan: ArrayLike, ratio: int = 4) -> NDArray[np.float64]:
+    """`pan` `(height, width)` through the toolbox's `LPfilterGauss.m`: gain 0.3 for any sensor, size kept.
+
+    It differs from `mtf_filter` at that gain only by a width of 41 instead of 40 frequency steps.
+    """
+    return _filter(np.asarray(pan, np.float64), _gaussian_kernel(0.3, _KERNEL_SIZE / ratio / 2))
+
+
+def _filter(image: NDArray[np.float64], kernel: NDArray[np.float64]) -> NDArray[np.float64]:
+    padded = np.pad(image, _KERNEL_SIZE // 2, mode="edge")
+    return np.asarray(fftconvolve(padded, kernel, mode="valid"))
 
 
 def degrade_ms_centred(ms: ArrayLike, gains: Sequence[float], ratio: int = 4) -> NDArray[np.float64]:
@@ -116,11 +140,7 @@ def _gaussian_taps(gain: float, ratio: int) -> NDArray[np.float64]:
 
 
 def _cubic_taps(ratio: int) -> NDArray[np.float64]:
-    # Keys' kernel, a = -0.5, stretched by the ratio
-    x = np.abs(_offsets(2 * ratio, ratio) / ratio)
-    near = 1.5 * x**3 - 2.5 * x**2 + 1
-    far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
-    taps = np.where(x <= 1, near, np.where(x <= 2, far, 0.0))
+    taps = cubic(_offsets(2 * ratio, ratio) / ratio)
     return np.asarray(taps / taps.sum())
 
 

@@ -1,16 +1,20 @@
 """Q2n (Garzelli and Nencini, 2009): Wang and Bovik's Q of all bands at once, as hypercomplex numbers.
 
-A port of DLPan-Toolbox's `q2n.m`, `onions_quality.m` and `onion_mult2D.m`: data rounded to uint16, image
-mirrored to whole blocks, each block normalised by mean and deviation of the *reference*, sample
-statistics (N - 1).
+The definition of DLPan-Toolbox (`q2n.m`, `onions_quality.m`): data rounded to uint16, image mirrored to whole
+blocks, each block normalised by mean and deviation of the *reference*, sample statistics (N - 1). Q4 and Q8
+are its names for four and eight bands.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from bnnpan.metrics.blocks import BLOCK, blocks, whole_blocks
 
 __all__ = ["q2n"]
 
@@ -18,32 +22,36 @@ Array = NDArray[np.float64]
 _EPSILON = np.finfo(np.float64).eps  # MATLAB's eps, which stands in for a deviation of 0
 
 
-def q2n(reference: Array, fused: Array, block: int = 32, valid: NDArray[np.bool_] | None = None) -> float:
+def q2n(reference: Array, fused: Array, side: int = BLOCK, valid: NDArray[np.bool_] | None = None) -> float:
     """Mean modulus of the blocks' quality, 1 for equal images; images `(bands, height, width)` in DN.
 
     Bands are filled up with zeros to a power of two. With a mask, only blocks without an invalid pixel
     count; NaN if there is none.
     """
-    moduli = _block_moduli(_hypercomplex_blocks(reference, block), _hypercomplex_blocks(fused, block))
+    reference, fused = _mirrored(_rounded(reference), side), _mirrored(_rounded(fused), side)
+    strips = zip(_strips(reference, side), _strips(fused, side), strict=True)
+    moduli = np.concatenate([_block_moduli(blocks(one, side), blocks(two, side)) for one, two in strips])
     if valid is not None:
-        moduli = moduli[_blocks(valid[None], block)[0].all(axis=-1)]
+        moduli = moduli[whole_blocks(_mirrored(valid[None], side)[0], side)]
     return float(moduli.mean()) if moduli.size else float("nan")
 
 
-def _hypercomplex_blocks(image: Array, block: int) -> Array:
-    """`(components, blocks, pixels)`, rounded as MATLAB's uint16(), components a power of two."""
-    rounded = np.clip(np.floor(_blocks(image, block) + 0.5), 0, 65535)
+def _rounded(image: Array) -> Array:
+    """As MATLAB's uint16(): halves away from zero, negatives to 0, saturating; bands to a power of two."""
+    whole = np.floor(image)
+    whole += image - whole >= 0.5
     components = 1 << (len(image) - 1).bit_length()
-    return np.pad(rounded, ((0, components - len(image)), (0, 0), (0, 0)))
+    return np.pad(np.clip(whole, 0, 65535), ((0, components - len(image)), (0, 0), (0, 0)))
 
 
-def _blocks(image: NDArray[Any], block: int) -> NDArray[Any]:
-    """`(bands, blocks, pixels)` of `image`, mirrored at its lower and right border to whole blocks."""
-    missing = [(0, -size % block) for size in image.shape[1:]]
-    whole = np.pad(image, [(0, 0), *missing], mode="symmetric")
-    bands, height, width = whole.shape
-    tiled = whole.reshape(bands, height // block, block, width // block, block)
-    return tiled.transpose(0, 1, 3, 2, 4).reshape(bands, -1, block * block)
+def _mirrored(image: NDArray[Any], side: int) -> NDArray[Any]:
+    """`image` continued below and to the right to whole blocks, outermost pixel repeated first."""
+    return np.pad(image, [(0, 0), *((0, -size % side) for size in image.shape[1:])], mode="symmetric")
+
+
+def _strips(image: Array, side: int) -> Iterator[Array]:
+    """Rows of blocks, which stay within the processor's cache."""
+    return (image[:, row : row + side] for row in range(0, image.shape[1], side))
 
 
 def _block_moduli(reference: Array, fused: Array) -> Array:
@@ -52,19 +60,30 @@ def _block_moduli(reference: Array, fused: Array) -> Array:
     deviation = reference.std(axis=-1, ddof=1, keepdims=True)
     deviation[deviation == 0] = _EPSILON
     first = (reference - mean) / deviation + 1
-    second = _conjugate(np.where(mean == 0, fused + 1, (fused - mean) / deviation + 1))
+    second = np.where(mean == 0, fused + 1, (fused - mean) / deviation + 1)
 
-    unbiased = first.shape[-1] / (first.shape[-1] - 1)
-    first_mean, second_mean = first.mean(axis=-1), second.mean(axis=-1)
-    first_power, second_power = (first_mean**2).sum(axis=0), (second_mean**2).sum(axis=0)
-    energy = (first**2).sum(axis=0).mean(axis=-1) + (second**2).sum(axis=0).mean(axis=-1)
-    variance = unbiased * (energy - first_power - second_power)
+    first_mean, second_mean = first.mean(axis=-1, keepdims=True), second.mean(axis=-1, keepdims=True)
+    first_power, second_power = (first_mean**2).sum(axis=0)[:, 0], (second_mean**2).sum(axis=0)[:, 0]
     bias = 2 * np.sqrt(first_power * second_power) / (first_power + second_power)
 
-    covariance = unbiased * (_product(first, second).mean(axis=-1) - _product(first_mean, second_mean))
-    modulus = np.sqrt((covariance**2).sum(axis=0))
+    first, second = first - first_mean, second - second_mean
+    freedom = first.shape[-1] - 1
+    covariance = np.matmul(first.transpose(1, 0, 2), second.transpose(1, 2, 0)) / freedom
+    variance = ((first**2).sum(axis=(0, 2)) + (second**2).sum(axis=(0, 2))) / freedom
+    hypercomplex = np.tensordot(covariance, _conjugate_products(len(first)), 2)
+    modulus = np.sqrt((hypercomplex**2).sum(axis=-1))
     flat = variance == 0
     return np.asarray(bias * np.where(flat, 1.0, 2 * modulus / np.where(flat, 1.0, variance)))
+
+
+@lru_cache(maxsize=8)
+def _conjugate_products(components: int) -> Array:
+    """`(components, components, components)`: unit i times the conjugate of unit j, for every i and j.
+
+    With it, the hypercomplex covariance of two images follows from the covariances of their components.
+    """
+    units = np.eye(components)
+    return np.array([[_product(one, _conjugate(two)) for two in units] for one in units])
 
 
 def _conjugate(number: Array) -> Array:
