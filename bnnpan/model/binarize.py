@@ -42,3 +42,20 @@ class SignWeight(torch.autograd.Function):
     def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:  # noqa: D102
         (weight,) = ctx.saved_tensors
         return gradient * (weight.abs() <= 1)
+
+
+def clipped_sign(x: torch.Tensor) -> torch.Tensor:
+    """Sign with the gradient of BNN (Hubara et al., NeurIPS 2016): 1 within -1 and +1, else 0."""
+    signed: torch.Tensor = SignWeight.apply(x)
+    return signed
+
+
+def triangle_sign(x: torch.Tensor, window: torch.Tensor | None = None) -> torch.Tensor:
+    """Sign with the gradient `(2 - 2 |x| / window) / window` within `window`, which is 1 unless given."""
+    signed: torch.Tensor = SignActivation.apply(x, x.new_ones(()) if window is None else window)
+    return signed
+
+
+def sign_with_gradient_of(x: torch.Tensor, surrogate: torch.Tensor) -> torch.Tensor:
+    """Exactly the sign of `x`, with the gradient of `surrogate`, a finite function of `x` and parameters."""
+    return signs(x.detach()) + (surrogate - surrogate.detach())

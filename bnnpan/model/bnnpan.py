@@ -34,12 +34,29 @@ class BNNPan(nn.Module):
         self.register_buffer("latent_start", torch.randn(latent))
         self.head = nn.Conv2d(config.bands + 1, channels, 3, padding=1)
         self.blocks = nn.ModuleList(
-            PIBF(channels, latent, config.outer_skip, config.norm_lambda) for _ in range(config.blocks)
+            PIBF(
+                channels,
+                latent,
+                config.outer_skip,
+                config.norm_lambda,
+                binarizer=config.binarizer,
+                final_window=config.final_window,
+                wavelet=config.wavelet,
+                norm=config.norm,
+                ldpc=config.ldpc,
+                cdc=config.cdc,
+            )
+            for _ in range(config.blocks)
         )
         self.tail = nn.Conv2d(channels, config.bands, 3, padding=1)
         # An untrained network returns LMS.
         for parameter in self.tail.parameters():
             nn.init.zeros_(parameter)
+
+    def set_progress(self, share: float) -> None:
+        """Tell the units how much of the training is behind them, 0 to 1: some sharpen their gradients."""
+        for block in self._pibf():
+            block.nbc.set_progress(share)
 
     def forward(self, pan: torch.Tensor, lms: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
         """Fuse with a given prior `(n, latent)`, statistics taken per image."""

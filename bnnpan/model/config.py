@@ -5,6 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from bnnpan_runtime.contract import Units
+from bnnpan_runtime.errors import ConfigError
+
+Binarizer = Literal[
+    "bnnpan",
+    "full",
+    "bnn",
+    "xnor",
+    "bireal",
+    "irnet",
+    "reactnet",
+    "btm",
+    "bbcu",
+    "e2fif",
+    "bisrnet",
+    "fabnet",
+    "s2b",
+]
+"""How the trunk's convolutions are made binary: ours, its full-precision twin, others to compare with."""
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -16,6 +36,8 @@ class ModelConfig:
     ratio            MS pixel size over PAN pixel size
     channels         feature channels C of the trunk
     blocks           number of PIBF modules, N_blk (4 in the paper)
+    units            what the network is fed: DN over the bit depth, or scene units, in which every band has
+                     mean 0 and deviation 1 and PAN and bands are mixed (`bnnpan_runtime.scene_units`)
     latent           width of the latent prior z and of the condition vector c
     outer_skip       add the block input once more around the BWTC (drawn in Fig. 4, absent from Eq. 7)
     prior_steps      reverse diffusion steps T
@@ -25,15 +47,46 @@ class ModelConfig:
                      function of the band means alone; "rectified" puts a LeakyReLU before the pooling
     norm_lambda      initial divisor lambda of the normalised branch (Eq. 6); at 1 an untrained branch is as
                      loud as the residual it is added to
+    binarizer        how the trunk's convolutions are made binary; all but "bnnpan" are there to compare with
+    final_window     what is left of the window of the sign's gradient at the end of training; 1 keeps it
+    wavelet          off: one unit at full size in place of four on the Haar sub-bands
+    norm             off: no normalised branch; RPReLU's output is added to the input as it is
+    ldpc             off: the prior changes nothing, Y~ = Y
+    cdc              off: no calibration weight, W_c = 1; without LDPC as well, a block's output is Y
+
+    Only `bnnpan` with everything on can be exported; the rest is for comparison.
+    Raises ConfigError for combinations without meaning.
     """
 
     bands: int = 4
     ratio: int = 4
     channels: int = 32
     blocks: int = 4
+    units: Units = "bit_depth"
     latent: int = 32
     outer_skip: bool = False
     prior_steps: int = 4
     prior_predicts: Literal["noise", "latent"] = "latent"
     pooled_encoder: Literal["linear", "rectified"] = "linear"
     norm_lambda: float = 4.0
+    binarizer: Binarizer = "bnnpan"
+    final_window: float = 1.0
+    wavelet: bool = True
+    norm: bool = True
+    ldpc: bool = True
+    cdc: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.norm and self.binarizer not in ("bnnpan", "full"):
+            raise ConfigError(f"norm is off, but {self.binarizer!r} has no such branch; leave norm on")
+        if self.final_window != 1 and self.binarizer != "bnnpan":
+            raise ConfigError(f"final_window is for 'bnnpan', not {self.binarizer!r}; leave it at 1")
+        if not self.wavelet and self.binarizer == "fabnet":
+            raise ConfigError("wavelet is off, but 'fabnet' splits wavelet sub-bands; leave wavelet on")
+
+    @property
+    def grounded_by(self) -> tuple[str, ...]:
+        """Settings that no exported form and no runtime knows, as `key = value`; a network without flies."""
+        flying = {"binarizer": "bnnpan", "wavelet": True, "norm": True, "ldpc": True, "cdc": True}
+        found = {key: getattr(self, key) for key in flying}
+        return tuple(f"{key} = {value}" for key, value in found.items() if value != flying[key])

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from bnnpan.model.binarize import SignActivation, SignWeight
+from bnnpan.model.processes import mean_over_processes
+from bnnpan.model.unit import (
+    SubBandUnit,
+    filter_scale,
+    grouped_convolution,
+    latent_weight,
+    rprelu,
+    sign_convolution,
+    spread,
+)
 from bnnpan.model.wavelet import SUB_BANDS
 
 NORM_EPSILON = 1e-6
@@ -18,82 +25,92 @@ WINDOW_MOMENTUM = 0.05
 SMALLEST_WINDOW = 1e-4
 
 
-class SubBandNBC(nn.Module):
-    """Four NBC units, one per Haar sub-band, each with weights of its own.
+class SubBandNBC(SubBandUnit):
+    """NBC units, one per Haar sub-band, each with weights of its own.
 
     Per sub-band, in this order: threshold, sign, binary 3x3 convolution (zero padding, scaled by the mean
-    magnitude of the filter), RPReLU, normalisation to the per-pixel channel statistics of the input,
-    plus the input.
+    magnitude of the filter), RPReLU, normalisation to the per-pixel channel statistics of the input (unless
+    `norm` is off), plus the input. While training, the window of the sign's gradient narrows to
+    `final_window` times the one that follows the data.
     """
 
     window: torch.Tensor
-    """Width of the activation's gradient, `(4, channels)`; follows the data while training."""
+    """Width of the activation's gradient, `(sub_bands, channels)`; follows the data while training."""
 
-    def __init__(self, channels: int, norm_lambda: float) -> None:
-        super().__init__()
-        bands = len(SUB_BANDS)
+    narrowing: torch.Tensor
+    """Factor on the window, from 1 at the start of training."""
 
-        def per_channel(value: float) -> nn.Parameter:
-            return nn.Parameter(torch.full((bands, channels), value))
-
-        self.channels = channels
-        self.weight = nn.Parameter(torch.empty(bands, channels, channels, 3, 3))
-        bound = (9 * channels) ** -0.5
-        nn.init.uniform_(self.weight, -bound, bound)
-        self.shift = per_channel(0.0)
-        self.gamma, self.beta, self.zeta = per_channel(0.0), per_channel(0.25), per_channel(0.0)
-        self.lambda_, self.phi, self.eta = per_channel(norm_lambda), per_channel(0.0), per_channel(0.0)
-        self.register_buffer("window", torch.ones(bands, channels))
+    def __init__(
+        self,
+        channels: int,
+        norm_lambda: float,
+        sub_bands: int = len(SUB_BANDS),
+        norm: bool = True,
+        final_window: float = 1.0,
+    ) -> None:
+        super().__init__(sub_bands, channels)
+        self.norm, self.final_window = norm, final_window
+        self.weight = latent_weight(sub_bands, channels)
+        self.shift = self.per_channel(0.0)
+        self.gamma, self.beta, self.zeta = (self.per_channel(value) for value in (0.0, 0.25, 0.0))
+        if norm:
+            self.lambda_, self.phi, self.eta = (self.per_channel(value) for value in (norm_lambda, 0.0, 0.0))
+        self.register_buffer("window", torch.ones(sub_bands, channels))
+        self.register_buffer("narrowing", torch.ones(()), persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map sub-bands `(n, 4, channels, h, w)` to the same shape."""
-        y = _rprelu(self.binary_convolution(x), *map(_spread, (self.gamma, self.beta, self.zeta)))
-        return x + self._normalise(y, x)
+        """Map sub-bands `(n, sub_bands, channels, h, w)` to the same shape."""
+        y = rprelu(self.convolution(x), self.gamma, self.beta, self.zeta)
+        return x + (self._normalise(y, x) if self.norm else y)
+
+    def binary_weights(self) -> tuple[nn.Parameter, ...]:
+        """All convolution weights."""
+        return (self.weight,)
+
+    def set_progress(self, share: float) -> None:
+        """Narrow the window geometrically: progressive gradients of the sign, as FABNet and IR-Net have."""
+        self.narrowing.fill_(self.final_window**share)
 
     def filter_scale(self) -> torch.Tensor:
-        """Mean magnitude of each filter, `(4, channels)`."""
-        return self.weight.abs().mean((2, 3, 4)).detach()
+        """Mean magnitude of each filter, `(sub_bands, channels)`."""
+        return filter_scale(self.weight)
+
+    def convolution(self, x: torch.Tensor) -> torch.Tensor:
+        """What the unit computes before RPReLU; same shape as `x`."""
+        return self.binary_convolution(x)
 
     def binary_convolution(self, x: torch.Tensor) -> torch.Tensor:
-        """Integer sum of 9C signs times the filter scale; `(n, 4, channels, h, w)`."""
-        n, bands, channels, h, w = x.shape
-        shifted = x + _spread(self.shift)
+        """Integer sum of 9C signs times the filter scale; same shape as `x`."""
+        shifted = x + spread(self.shift)
         if self.training:
             self._follow(shifted)
-        bits = SignActivation.apply(shifted, _spread(self.window)).reshape(n, bands * channels, h, w)
-        weight = SignWeight.apply(self.weight).reshape(bands * channels, channels, 3, 3)
-        # bfloat16, where native, has the fastest convolution and holds whole numbers up to 256, even ones up
-        # to 512. The sum of 9C signs is even if C is, at the zero-padded border too.
-        exact = 9 * channels <= (256 if channels % 2 else 512)
-        fast = x.dtype == torch.float32 and exact and _has_bfloat16(x.device)
-        dtype = torch.bfloat16 if fast else x.dtype
-        sums = F.conv2d(bits.to(dtype), weight.to(dtype), padding=1, groups=bands).to(x.dtype)
-        return sums.reshape(x.shape) * _spread(self.filter_scale())
+        bits = SignActivation.apply(shifted, spread(self.window * self.narrowing))
+        return sign_convolution(bits, SignWeight.apply(self.weight)) * spread(self.filter_scale())
 
     def _normalise(self, y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         x_variance, x_mean = torch.var_mean(x, 2, correction=0, keepdim=True)
         y_variance, y_mean = torch.var_mean(y, 2, correction=0, keepdim=True)
         gain = ((x_variance + NORM_EPSILON) / (y_variance + NORM_EPSILON)).sqrt()
-        centred = y - y_mean - _spread(self.phi)
-        return gain * centred / _spread(self.lambda_) + x_mean + _spread(self.eta)
+        centred = y - y_mean - spread(self.phi)
+        return gain * centred / spread(self.lambda_) + x_mean + spread(self.eta)
 
     @torch.no_grad()
     def _follow(self, shifted: torch.Tensor) -> None:
-        size = 2 * shifted.square().mean((0, 3, 4)).sqrt().clamp_min(SMALLEST_WINDOW)
-        self.window.lerp_(size, WINDOW_MOMENTUM)
+        power = mean_over_processes(shifted.square().mean((0, 3, 4)))
+        self.window.lerp_(2 * power.sqrt().clamp_min(SMALLEST_WINDOW), WINDOW_MOMENTUM)
 
 
-def _rprelu(x: torch.Tensor, gamma: torch.Tensor, beta: torch.Tensor, zeta: torch.Tensor) -> torch.Tensor:
-    moved = x - gamma
-    return torch.where(moved > 0, moved, beta * moved) + zeta
+class FullPrecisionNBC(SubBandNBC):
+    """The full-precision twin: real weights and activations, all else as in `SubBandNBC`.
 
+    Names and shapes of its tensors are those of the binary unit, so that either can start from the other.
+    The shift is a constant added to the input; the window is not used.
+    """
 
-def _spread(parameter: torch.Tensor) -> torch.Tensor:
-    """`(4, channels)` to `(1, 4, channels, 1, 1)`."""
-    return parameter[None, :, :, None, None]
+    def binary_weights(self) -> tuple[nn.Parameter, ...]:
+        """None: every weight is real."""
+        return ()
 
-
-@cache
-def _has_bfloat16(device: torch.device) -> bool:
-    """Whether convolutions in bfloat16 are fast; a CPU without such instructions takes many times longer."""
-    return device.type != "cpu" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    def convolution(self, x: torch.Tensor) -> torch.Tensor:
+        """Real convolution of the shifted input, with no scale besides its weights'."""
+        return grouped_convolution(x + spread(self.shift), self.weight)
