@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from dataclasses import dataclass
@@ -72,12 +73,18 @@ def save_model(path: Path, model: BNNPan, experiment: Experiment, provenance: di
     write(path, Checkpoint({f"model.{k}": v for k, v in model.state_dict().items()}, facts))
 
 
+def file_digest(run_or_file: Path) -> str:
+    """SHA-256 of the model file of a finished run, or of the file itself."""
+    with _model_path(run_or_file).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def load_model(run_or_file: Path) -> tuple[BNNPan, Experiment, dict[str, Any]]:
     """Network in evaluation mode, its experiment and its provenance, from a run folder or a model file.
 
     Raises ConfigError for a run that is not finished, and for a file that is damaged or of another kind.
     """
-    path = run_or_file / MODEL_NAME if run_or_file.is_dir() else run_or_file
+    path = _model_path(run_or_file)
     checkpoint = read(path)
     if "provenance" not in checkpoint.facts:
         raise ConfigError(f"{path}: of an unfinished run; finish it with `bnnpan train --resume`")
@@ -88,3 +95,7 @@ def load_model(run_or_file: Path) -> tuple[BNNPan, Experiment, dict[str, Any]]:
     except RuntimeError as error:
         raise ConfigError(f"{path}: tensors do not fit the network described in it: {error}") from error
     return model.eval(), experiment, checkpoint.facts["provenance"]
+
+
+def _model_path(run_or_file: Path) -> Path:
+    return run_or_file / MODEL_NAME if run_or_file.is_dir() else run_or_file

@@ -1,34 +1,41 @@
 """PanCollection files: patches that are cut, degraded and interpolated already.
 
-HDF5 with `gt`, `lms`, `ms`, `pan` of shape `(n, channels, height, width)` in DN, PAN at the size of `gt`.
 Files hold up to twenty thousand patches, so they are read patch by patch.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnpan.data.patches import Batch, turned
+from bnnpan.data.appearance import Images, in_units, pair_units
+from bnnpan.data.batch import Arrays, Batch
+from bnnpan.data.collection_file import FULL_KEYS, REDUCED_KEYS, bit_depth, layout, open_file, sensor_tag
+from bnnpan.data.full_pairs import FullPair
+from bnnpan.data.lms import interp23tap
+from bnnpan.data.pairs import Pair
+from bnnpan.data.patches import turned
 from bnnpan.data.sensors import find_sensor
-from bnnpan.data.wald import mtf_filter
+from bnnpan.data.wald import degrade_ms, mtf_filter
+from bnnpan_runtime.contract import Units
 from bnnpan_runtime.errors import ConfigError
+from bnnpan_runtime.scene_units import SceneUnits
 
-__all__ = ["PanCollection", "PhaseReport"]
+__all__ = ["PanCollection", "PhaseReport", "load_full_collection"]
 
 log = logging.getLogger(__name__)
 
-_SENSOR_TAGS = ("wv2", "wv3", "qb", "gf2")
-_BIT_DEPTH = {"gf2": 10}  # all others have 11
-_KEYS = ("pan", "lms", "gt", "ms")
+_HASHED_PATCHES = 64
+
+Float32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -42,11 +49,12 @@ class PhaseReport:
 
 
 class PanCollection:
-    """One PanCollection file as a source of batches; sampling draws patches with replacement.
+    """One PanCollection file with ground truth as a source of batches; patches are drawn with replacement.
 
-    Sensor and bit depth come from the file name (`train_wv3.h5`, `valid_gf2.h5`). Batches are in network
-    units, DN / (2**bit_depth - 1). `flips` adds the eight flips and rotations. Raises `ConfigError` if the
-    file cannot be opened, lacks a key, or its arrays do not fit together.
+    Batches are in network units: DN / (2**bit_depth - 1), or with `units` "scene" those of each patch, which
+    is all that a file tells about its scene. `flips` adds the eight flips and rotations. With `recompute`,
+    `ms` and `lms` are made anew from `gt`, the cure for a shifted file (see `check_phase`).
+    Raises `ConfigError` if the file cannot be opened, lacks a key, or its arrays do not fit together.
     """
 
     def __init__(
@@ -54,31 +62,17 @@ class PanCollection:
         path: str | Path,
         seed: int = 0,
         flips: bool = True,
+        recompute: bool = False,
+        units: Units = "bit_depth",
     ) -> None:
         self.path = Path(path)
-        tag = next((tag for tag in _SENSOR_TAGS if tag in self.path.stem.lower()), "")
+        tag = sensor_tag(self.path)
         self.sensor = find_sensor(tag)
-        self.bit_depth = _BIT_DEPTH.get(tag, 11)
-        self._flips = flips
+        self.bit_depth = bit_depth(tag)
+        self._flips, self._recompute, self._units = flips, recompute, units
         self._random = np.random.default_rng(seed)
-        try:
-            self._file = h5py.File(self.path, "r")
-        except OSError as error:
-            raise ConfigError(f"{path} is no readable HDF5 ({error}): give a PanCollection file") from error
-        self._check_layout()
-
-    def _check_layout(self) -> None:
-        missing = [key for key in _KEYS if key not in self._file]
-        if missing:
-            raise ConfigError(f"{self.path} has no {', '.join(missing)}: give a file with a ground truth")
-        pan, lms, gt, ms = (self._file[key].shape for key in _KEYS)
-        fits = pan == (gt[0], 1, *gt[2:]) and lms == gt and ms[:2] == gt[:2] and gt[2] % ms[2] == 0
-        if not fits:
-            raise ConfigError(
-                f"{self.path}: pan {pan}, lms {lms}, gt {gt}, ms {ms} do not fit together: give another file"
-            )
-        self.bands = int(gt[1])
-        self.ratio = int(gt[2] // ms[2])
+        self._file = open_file(self.path, REDUCED_KEYS)
+        self.bands, self.ratio = layout(self.path, self._file, "gt")
 
     def __len__(self) -> int:
         """Number of patches in the file."""
@@ -98,14 +92,14 @@ class PanCollection:
         """Close the file; nothing can be read afterwards."""
         self._file.close()
 
-    def sample(self, batch: int) -> Batch:
+    def sample(self, batch: int) -> Arrays:
         """The next `batch` random patches."""
         patches = []
         for index in self._random.integers(len(self), size=batch):
             turn = self._random.random(3) < 0.5 if self._flips else np.zeros(3, bool)
-            patches.append([turned(image, turn) for image in self._read(int(index))])
+            patches.append([turned(image, turn) for image in self._in_units(int(index))])
         pan, lms, gt = (np.stack(parts) for parts in zip(*patches, strict=True))
-        return pan, lms, gt
+        return Batch(pan, lms, gt)
 
     def state(self) -> dict[str, Any]:
         """The random state as a JSON-able value; after `set_state` the same batches follow."""
@@ -115,20 +109,33 @@ class PanCollection:
         """Continue where `state()` was taken."""
         self._random.bit_generator.state = dict(state)
 
+    def pairs(self, bands: Sequence[str], most: int) -> list[Pair]:
+        """Patches as pairs to validate on: all, or `most` evenly spread over the file. `bands` names them."""
+        return [self._pair(int(index), tuple(bands)) for index in self._spread(most)]
+
+    def digest(self) -> str:
+        """SHA-256 of the layout and of 64 evenly spread patches: tells whether a file is still the same."""
+        shapes = {key: self._file[key].shape for key in REDUCED_KEYS}
+        digest = sha256(repr((shapes, self._recompute)).encode())
+        for index in self._spread(_HASHED_PATCHES):
+            for key in REDUCED_KEYS:
+                digest.update(np.ascontiguousarray(self._file[key][int(index)]).data)
+        return digest.hexdigest()
+
     def check_phase(self, patches: int = 32) -> PhaseReport:
         """Compare `ms` with the ground truth degraded at every decimation phase, on evenly spread patches.
 
         About two thirds of QuickBird's published training and validation patches are decimated a pixel
-        off, so that their `lms` is shifted against `gt`. A shifted file is reported in the log; the remedy is
-        to compute `ms` and `lms` anew from `gt`.
+        off, so that their `lms` is shifted against `gt`. A shifted file is reported in the log, unless
+        `ms` and `lms` are computed anew anyway.
         """
-        indices = np.unique(np.linspace(0, len(self) - 1, patches).astype(int))
-        phases = tuple(self._phase(int(index)) for index in indices)
+        phases = tuple(self._phase(int(index)) for index in self._spread(patches))
         right = (self.ratio // 2, self.ratio // 2)
         report = PhaseReport(len(phases), sum(phase != right for phase in phases), phases)
-        if report.shifted:
+        if report.shifted and not self._recompute:
             log.warning(
-                "%s: %d of %d patches checked have `ms` off phase %s of `gt`: recompute ms and lms",
+                "%s: %d of %d patches checked have `ms` off phase %s of `gt`, so `lms` is shifted:"
+                " set data.recompute_lms = true to make both anew",
                 self.path,
                 report.shifted,
                 report.checked,
@@ -136,9 +143,42 @@ class PanCollection:
             )
         return report
 
-    def _read(self, index: int) -> list[NDArray[np.float32]]:
-        scale = np.float32(2**self.bit_depth - 1)
-        return [np.asarray(self._file[key][index], np.float32) / scale for key in ("pan", "lms", "gt")]
+    def _spread(self, most: int) -> NDArray[np.int64]:
+        return np.unique(np.linspace(0, len(self) - 1, most).astype(np.int64))
+
+    def _read(self, index: int) -> tuple[Float32, Float32, Float32, Float32]:
+        """PAN, LMS, MS and ground truth of one patch in DN."""
+        pan, lms, ms, gt = (np.asarray(self._file[key][index], np.float32) for key in REDUCED_KEYS)
+        if self._recompute:
+            exact = degrade_ms(gt, self.sensor.gains(self.bands), self.ratio)
+            ms = exact.astype(np.float32)
+            lms = interp23tap(exact, self.ratio).astype(np.float32)
+        return pan, lms, ms, gt
+
+    def _in_units(self, index: int) -> Images:
+        pair = self._pair(index, ())
+        scene = self._units == "scene"
+        units = pair_units(pair) if scene else SceneUnits.of_bit_depth(pair.dn_scale, self.bands)
+        return in_units(units, pair.pan, pair.lms, pair.gt)
+
+    def _pair(self, index: int, bands: tuple[str, ...]) -> Pair:
+        pan, lms, ms, gt = self._read(index)
+        return Pair(
+            name=f"{self.path.stem}_{index}",
+            sensor=self.sensor.name,
+            kind=self.path.stem,
+            split="val",
+            bands=bands,
+            pan=pan,
+            lms=lms,
+            ms=ms,
+            gt=gt,
+            sharp=gt,
+            valid=np.ones(gt.shape[1:], bool),
+            dn_scale=float(2**self.bit_depth - 1),
+            simulated_pan=False,
+            lms_variants=np.empty((0, *gt.shape), np.float32),
+        )
 
     def _phase(self, index: int) -> tuple[int, int]:
         gt = np.asarray(self._file["gt"][index], np.float64)
@@ -150,3 +190,30 @@ class PanCollection:
             for column in range(self.ratio)
         }
         return min(errors, key=errors.__getitem__)
+
+
+def load_full_collection(path: str | Path, bands: Sequence[str]) -> list[FullPair]:
+    """All images of a full-resolution file (`test_wv3_OrigScale_multiExm1.h5`), of bands so named.
+
+    Raises `ConfigError` if the file cannot be opened, lacks a key, or its arrays or `bands` do not fit.
+    """
+    path = Path(path)
+    tag = sensor_tag(path)
+    with open_file(path, FULL_KEYS) as file:
+        count, _ = layout(path, file, "lms")
+        if count != len(bands):
+            raise ConfigError(f"{path} has {count} bands, not {len(bands)} ({', '.join(bands)}): name each")
+        images = [np.asarray(file[key], np.float64) for key in FULL_KEYS]
+    return [
+        FullPair(
+            name=f"{path.stem}_{index}",
+            sensor=find_sensor(tag).name,
+            bands=tuple(bands),
+            pan=pan,
+            lms=lms,
+            ms=ms,
+            valid=np.ones(pan.shape[1:], bool),
+            dn_scale=float(2 ** bit_depth(tag) - 1),
+        )
+        for index, (pan, lms, ms) in enumerate(zip(*images, strict=True))
+    ]

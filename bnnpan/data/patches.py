@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bnnpan.data.appearance import Appearance, BitDepthAppearance, Images, Patch, SceneAppearance
+from bnnpan.data.batch import Arrays, Batch
 from bnnpan.data.pairs import Pair
+from bnnpan_runtime.contract import Units
 from bnnpan_runtime.errors import ConfigError
 
-__all__ = ["VARIANT_GAINS", "Augmentation", "Batch", "PatchSampler", "turned"]
+__all__ = ["VARIANT_GAINS", "Augmentation", "PatchSampler", "turned"]
 
 log = logging.getLogger(__name__)
-
-Batch = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
-"""PAN `(n, 1, p, p)`, LMS and ground truth `(n, bands, p, p)`, in network units (DN / dn_scale)."""
 
 VARIANT_GAINS = (0.22, 0.30, 0.38)
 """MTF gains for `load_pairs(variant_gains=...)`: they span the published MS gains of the usual sensors."""
@@ -34,11 +34,13 @@ class Augmentation:
     vary_mtf: bool = True
     """Per patch and band, the LMS of a random one of the pair's MTF gains."""
     band_log_gain: float = 0.4
-    """Each band is multiplied by exp(u), u uniform in +- this; LMS and ground truth alike."""
+    """Each band is multiplied by exp(u), u uniform in +- this; scene units undo it."""
     common_log_gain: float = 0.7
-    """PAN and all bands are multiplied by one such factor."""
+    """PAN and all bands are multiplied by one such factor; scene units undo it."""
     simulated_pan_share: float = 0.25
     """Share of patches with a real PAN that get a random mix of the bands instead."""
+    pan_mix_spread: float = 0.0
+    """A real PAN gets this much (deviation, in units of its level) of each band added or taken away."""
     pan_noise: float = 0.003
     """Deviation of the noise on a simulated PAN, relative to its mean."""
     flips: bool = True
@@ -64,6 +66,7 @@ class PatchSampler:
         patch: int = 64,
         seed: int = 0,
         augmentation: Augmentation = Augmentation(),
+        units: Units = "bit_depth",
     ) -> None:
         for pair in pairs:
             if pair.split != "train":
@@ -71,6 +74,14 @@ class PatchSampler:
         self._patch = patch
         self._augmentation = augmentation
         self._random = np.random.default_rng(seed)
+        self._appearance: Appearance = (
+            SceneAppearance(pairs)
+            if units == "scene"
+            else BitDepthAppearance(augmentation.band_log_gain, augmentation.common_log_gain)
+        )
+        self._levels = {
+            pair.name: pair.pan[0, pair.valid].std() / pair.gt[:, pair.valid].std(axis=1) for pair in pairs
+        }
         self._origins = {pair.name: _patch_origins(pair, patch) for pair in pairs}
         usable = [pair for pair in pairs if len(self._origins[pair.name])]
         for pair in pairs:
@@ -83,11 +94,11 @@ class PatchSampler:
             raise ConfigError(f"no weighted pair has a valid {patch} x {patch} patch: give larger scenes")
         self._thresholds = np.cumsum(shares / shares.sum())
 
-    def sample(self, batch: int) -> Batch:
+    def sample(self, batch: int) -> Arrays:
         """The next `batch` patches."""
         patches = [self._draw() for _ in range(batch)]
         pan, lms, gt = (np.stack(parts) for parts in zip(*patches, strict=True))
-        return pan, lms, gt
+        return Batch(pan, lms, gt)
 
     def state(self) -> dict[str, Any]:
         """The random state as a JSON-able value; after `set_state` the same batches follow."""
@@ -97,7 +108,7 @@ class PatchSampler:
         """Continue where `state()` was taken."""
         self._random.bit_generator.state = dict(state)
 
-    def _draw(self) -> tuple[NDArray[np.float32], ...]:
+    def _draw(self) -> Images:
         random = self._random
         choice = int(np.searchsorted(self._thresholds, random.random(), side="right"))
         group = self._kinds[min(choice, len(self._kinds) - 1)]  # the last threshold may round below 1
@@ -105,11 +116,16 @@ class PatchSampler:
         origins = self._origins[pair.name]
         row, column = divmod(int(origins[random.integers(len(origins))]), pair.gt.shape[2])
         window = np.s_[..., row : row + self._patch, column : column + self._patch]
-        gt, lms = pair.gt[window], self._lms(pair, window)
-        pan = self._simulated_pan(pair.bands, gt) if self._simulates(pair) else pair.pan[window]
-        common, per_band = self._gains(pair)
+        lms = self._lms(pair, window)
+        mix, noise = self._pan_mix(pair)
+        pan = np.tensordot(mix, np.concatenate([pair.sharp[window], pair.pan[window]]), 1)[None]
+        if noise:
+            pan = pan + random.standard_normal(pan.shape) * (noise * pan.mean())
+        patch = Patch(pair, np.asarray(pan, np.float32), lms, pair.gt[window], mix)
+        images = self._appearance(patch, random)
         turn = random.random(3) < 0.5 if self._augmentation.flips else np.zeros(3, bool)
-        return turned(pan * common, turn), turned(lms * per_band, turn), turned(gt * per_band, turn)
+        pan, lms, gt = (turned(image, turn) for image in images)
+        return pan, lms, gt
 
     def _lms(self, pair: Pair, window: Any) -> NDArray[np.float32]:
         if not self._augmentation.vary_mtf or not len(pair.lms_variants):
@@ -117,24 +133,20 @@ class PatchSampler:
         picks = self._random.integers(len(pair.lms_variants), size=len(pair.lms))
         return np.stack([pair.lms_variants[pick, band][window] for band, pick in enumerate(picks)])
 
-    def _simulates(self, pair: Pair) -> bool:
-        return bool(self._random.random() < self._augmentation.simulated_pan_share) or pair.simulated_pan
-
-    def _simulated_pan(self, bands: tuple[str, ...], gt: NDArray[np.float32]) -> NDArray[np.float32]:
-        """A random convex mix of the bands, at a random level, with a little noise."""
+    def _pan_mix(self, pair: Pair) -> tuple[NDArray[np.float64], float]:
+        """What the PAN is mixed from, sharp bands then the pair's own PAN, and the relative noise on it."""
+        augmentation, bands = self._augmentation, len(pair.gt)
+        if self._random.random() >= augmentation.simulated_pan_share and not pair.simulated_pan:
+            own = np.append(np.zeros(bands), 1.0)
+            if augmentation.pan_mix_spread:
+                own[:bands] = (
+                    self._random.normal(0, augmentation.pan_mix_spread, bands) * self._levels[pair.name]
+                )
+            return own, 0.0
         # most PAN channels see less of the NIR than of the visible
-        concentration = [1.5 if band.startswith("nir") else 2.0 for band in bands]
+        concentration = [1.5 if band.startswith("nir") else 2.0 for band in pair.bands]
         mix = self._random.dirichlet(concentration) * self._random.uniform(0.8, 1.2)
-        pan = np.tensordot(mix, gt, 1)[None]
-        noise = self._random.standard_normal(pan.shape) * (self._augmentation.pan_noise * pan.mean())
-        return np.asarray(pan + noise, np.float32)
-
-    def _gains(self, pair: Pair) -> tuple[np.float32, NDArray[np.float32]]:
-        """Factors from DN to network units for the PAN and, `(bands, 1, 1)`, for the bands."""
-        spread, common_spread = self._augmentation.band_log_gain, self._augmentation.common_log_gain
-        common = np.exp(self._random.uniform(-common_spread, common_spread)) / pair.dn_scale
-        per_band = common * np.exp(self._random.uniform(-spread, spread, size=len(pair.gt)))
-        return np.float32(common), per_band.astype(np.float32)[:, None, None]
+        return np.append(mix, 0.0), augmentation.pan_noise
 
 
 def turned(image: NDArray[np.float32], turn: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -1,25 +1,34 @@
-"""From what `--data` names to training patches and validation pairs."""
+"""From what `--data` and `--validation` name to training patches and validation pairs."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from bnnpan.config import Experiment
+from bnnpan.data.batch import Arrays
 from bnnpan.data.pairs import Pair, load_pairs
 from bnnpan.data.pancollection import PanCollection
-from bnnpan.data.patches import VARIANT_GAINS, Batch, PatchSampler
+from bnnpan.data.patches import VARIANT_GAINS, PatchSampler
 from bnnpan_runtime.errors import ConfigError
 
+log = logging.getLogger(__name__)
+
 MANIFEST_NAME = "manifest.json"
+_VALIDATION_PATCHES = 64  # of a PanCollection file; its test files have 20 images
 
 
 class PatchSource(Protocol):
     """Endless training patches whose position can be saved and restored."""
 
-    def sample(self, batch: int) -> Batch:
-        """PAN `(n, 1, p, p)`, LMS and truth `(n, bands, p, p)`, float32 in network units."""
+    def sample(self, batch: int) -> Arrays:
+        """The next `batch` patches, float32 in network units."""
         ...
 
     def state(self) -> Any:
@@ -33,25 +42,35 @@ class PatchSource(Protocol):
 
 @dataclass(frozen=True)
 class OpenedData:
-    """Training patches, validation pairs, and the names of what was trained on."""
+    """Training patches, validation pairs, and what was trained on: names and a SHA-256 of the content."""
 
     source: PatchSource
     validation: list[Pair]
     names: list[str]
+    digest: str
 
 
-def open_data(data: Path, experiment: Experiment) -> OpenedData:
-    """Open a manifest (or its folder), or a PanCollection training file. Raises ConfigError."""
-    config, ratio = experiment.data, experiment.model.ratio
+def open_data(data: Path, experiment: Experiment, validation: Path | None = None) -> OpenedData:
+    """Open a manifest (or its folder) or a PanCollection file; likewise for validation.
+
+    Of a manifest the training split is trained on and, unless `validation` names other data, the validation
+    split validated on; files of the test split are never opened. A PanCollection file has no splits: without
+    `validation` there is none. Raises ConfigError.
+    """
     if data.suffix == ".h5":
-        return OpenedData(_pancollection(data, experiment), [], [data.name])
+        collection = _pancollection(data, experiment)
+        pairs = [] if validation is None else _validation_pairs(validation, experiment)
+        return OpenedData(collection, pairs, [data.name], collection.digest())
+    config, ratio = experiment.data, experiment.model.ratio
     manifest = manifest_path(data)
-    pairs = load_pairs(manifest, "train", config.bands, ratio, config.phase, variant_gains=VARIANT_GAINS)
-    if not pairs:
+    training = load_pairs(manifest, "train", config.bands, ratio, config.phase, variant_gains=VARIANT_GAINS)
+    if not training:
         raise ConfigError(f"{manifest}: no training pair has the bands {', '.join(config.bands)}")
-    sampler = PatchSampler(pairs, config.weights, config.patch, experiment.training.seed)
-    validation = load_pairs(manifest, "val", config.bands, ratio, config.phase)
-    return OpenedData(sampler, validation, [pair.name for pair in pairs])
+    sampler = PatchSampler(
+        training, config.weights, config.patch, experiment.training.seed, units=experiment.model.units
+    )
+    pairs = _validation_pairs(validation or manifest, experiment)
+    return OpenedData(sampler, pairs, [pair.name for pair in training], _digest(training))
 
 
 def manifest_path(data: Path) -> Path:
@@ -62,9 +81,28 @@ def manifest_path(data: Path) -> Path:
     return path
 
 
+def _validation_pairs(path: Path, experiment: Experiment) -> list[Pair]:
+    config = experiment.data
+    if path.suffix != ".h5":
+        return load_pairs(manifest_path(path), "val", config.bands, experiment.model.ratio, config.phase)
+    if path.stem.startswith("test"):
+        log.warning("%s: is a test file by its name; what is chosen by it must not be tested on it", path)
+    with _pancollection(path, experiment) as collection:
+        return collection.pairs(config.bands, _VALIDATION_PATCHES)
+
+
+def _digest(pairs: Iterable[Pair]) -> str:
+    digest = sha256()
+    for pair in pairs:
+        digest.update(repr((pair.name, pair.bands, pair.gt.shape, pair.dn_scale)).encode())
+        for array in (pair.pan, pair.gt, pair.valid):
+            digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
 def _pancollection(path: Path, experiment: Experiment) -> PanCollection:
-    source = PanCollection(path, seed=experiment.training.seed)
     model, data = experiment.model, experiment.data
+    source = PanCollection(path, experiment.training.seed, recompute=data.recompute_lms, units=model.units)
     if (source.bands, source.ratio) != (model.bands, model.ratio):
         raise ConfigError(
             f"{path} has {source.bands} bands at ratio {source.ratio}, the configuration has"

@@ -1,4 +1,4 @@
-"""Training: what each stage learns (`stages`), and the loop that runs them (`loop`)."""
+"""Training: what each stage learns (`stages`), how it steps (`trainer`) and what is kept (`keeper`)."""
 
 from bnnpan.training.loop import train
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
+import rasterio
+from click.testing import CliRunner
+from tiny_training import write_imagery, write_items
 
 from bnnpan.checkpoint import load_model
+from bnnpan.cli.train import command
 from bnnpan.config import DataConfig, Experiment, StageConfig, TrainingConfig
 from bnnpan.data.lms import interp23tap
 from bnnpan.data.sensors import find_sensor
@@ -27,9 +32,8 @@ TINY = Experiment(
 )
 
 
-@pytest.fixture
-def h5(tmp_path: Path) -> Path:
-    gt = np.random.default_rng(0).integers(1, 2047, (3, 4, 64, 64)).astype(np.float64)
+def write_collection(path: Path, seed: int = 0) -> Path:
+    gt = np.random.default_rng(seed).integers(1, 2047, (3, 4, 64, 64)).astype(np.float64)
     ms = np.stack([degrade_ms(image, find_sensor("QB").gains(4), 4) for image in gt])
     arrays = {
         "gt": gt,
@@ -37,11 +41,28 @@ def h5(tmp_path: Path) -> Path:
         "lms": np.stack([interp23tap(m) for m in ms]),
         "pan": gt.mean(1, keepdims=True),
     }
-    path = tmp_path / "train_qb.h5"
     with h5py.File(path, "w") as file:
         for name, array in arrays.items():
             file[name] = array
     return path
+
+
+@pytest.fixture
+def h5(tmp_path: Path) -> Path:
+    return write_collection(tmp_path / "train_qb.h5")
+
+
+@pytest.fixture
+def scenes(tmp_path: Path) -> Path:
+    folder = tmp_path / "scenes"
+    folder.mkdir()
+    items = [write_imagery(folder, f"noise_{split}") | {"split": split} for split in ("train", "val")]
+    return write_items(folder, items)
+
+
+def invoke(**options: Path) -> Any:
+    arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+    return CliRunner().invoke(command, arguments)
 
 
 def test_pancollection_file_trains_all_stages(h5: Path, tmp_path: Path):
@@ -65,6 +86,57 @@ def test_pancollection_file_of_another_bit_depth_is_refused(h5: Path):
 def test_pancollection_file_needs_the_toolbox_phase(h5: Path):
     with pytest.raises(ConfigError, match="toolbox"):
         open_data(h5, replace(TINY, data=DataConfig(phase="centred")))
+
+
+def test_second_file_is_validated_on(h5: Path, tmp_path: Path):
+    config, run = tmp_path / "qb.toml", tmp_path / "run"
+    config.write_text(
+        """
+        data = { phase = "toolbox" }
+        model = { channels = 4, blocks = 1, latent = 4 }
+        [training]
+        stage_one = { steps = 2, batch = 2 }
+        stage_two = { steps = 1, batch = 2 }
+        stage_three = { steps = 2, batch = 2 }
+        """
+    )
+    valid = write_collection(tmp_path / "valid_qb.h5", seed=1)
+    result = invoke(config=config, data=h5, validation=valid, out=run)
+    assert result.exit_code == 0, result.output
+    _, _, provenance = load_model(run)
+    assert provenance["data"] == ["train_qb.h5"]
+    assert provenance["validation"]["relative_ergas"] > 0
+    assert (run / "pictures" / "stage-III-000002.png").exists()
+
+
+def test_choosing_by_a_test_file_is_warned_of(h5: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    test = write_collection(tmp_path / "test_qb_multiExm1.h5", seed=1)
+    assert len(open_data(h5, TINY, test).validation) == 3
+    assert "must not be tested on it" in caplog.text
+
+
+def test_manifest_and_collection_may_be_combined(h5: Path, scenes: Path):
+    assert [pair.name for pair in open_data(h5, TINY, scenes).validation] == ["noise_val"]
+    small = replace(TINY, data=replace(TINY.data, patch=16))
+    assert [pair.name for pair in open_data(scenes, small).validation] == ["noise_val"]
+    assert open_data(scenes, small, h5).validation[0].name == "train_qb_0"
+
+
+def test_resume_notices_other_pixels_under_the_same_names(scenes: Path, tmp_path: Path):
+    """One pixel of one training scene changes between two parts of a run."""
+    small = replace(TINY, data=replace(TINY.data, patch=16))
+    for stop in (3, None):
+        opened = open_data(scenes, small)
+        provenance = {"data": opened.names, "data_sha256": opened.digest}
+        if stop:
+            train(small, opened.source, tmp_path / "run", provenance=provenance, stop_after=stop)
+            with rasterio.open(scenes.parent / "noise_train_ms.tif", "r+") as file:
+                image = file.read()
+                image[0, 5, 5] += 1
+                file.write(image)
+        else:
+            with pytest.raises(ConfigError, match="data_sha256 is not what this run was started with"):
+                train(small, opened.source, tmp_path / "run", provenance=provenance, resume=True)
 
 
 def test_manifest_or_its_folder_are_the_same(shared_data: Path):

@@ -3,79 +3,52 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
+import tiny_training
 import torch
+from tiny_training import TINY, NoisePatches, losses, same, tensors
 
 from bnnpan import checkpoint
 from bnnpan.checkpoint import MODEL_NAME, RESUME_NAME, load_model
 from bnnpan.config import Experiment, StageConfig, TrainingConfig, load_experiment, parse_experiment
+from bnnpan.data.batch import Arrays
 from bnnpan.model import ModelConfig
 from bnnpan.training import train
-from bnnpan.training.loop import rate_share
 from bnnpan_runtime.errors import ConfigError, OutputError
 
-TINY = Experiment(
-    model=ModelConfig(channels=4, blocks=1, latent=4),
-    training=TrainingConfig(
-        stage_one=StageConfig(12, batch=2),
-        stage_two=StageConfig(8, batch=2),
-        stage_three=StageConfig(6, batch=2),
-        checkpoint_every=5,
-    ),
+EVERYTHING = replace(
+    TINY.training,
+    optimizer="adamw",
+    weight_decay=0.01,
+    schedule="step",
+    average=0.9,
+    sam_weight=0.1,
+    q_weight=0.1,
+    deterministic=True,
 )
+"""All that a step may do; what it keeps must survive a stop."""
 
 
-class NoisePatches:
-    """A patch source that needs no data: blurred noise, its position a counter."""
-
-    def __init__(self) -> None:
-        self.position = 0
-
-    def sample(self, batch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        random = np.random.default_rng(self.position)
-        self.position += 1
-        truth = random.random((batch, 4, 16, 16), dtype=np.float32)
-        lms = (truth + np.roll(truth, 1, 2) + np.roll(truth, 1, 3)) / 3
-        return truth.mean(1, keepdims=True), lms, truth
-
-    def state(self) -> Any:
-        return self.position
-
-    def set_state(self, state: Any) -> None:
-        self.position = state
-
-
-def tensors(run: Path) -> dict[str, torch.Tensor]:
-    return dict(load_model(run)[0].state_dict())
-
-
-def losses(run: Path) -> list[tuple[str, int, float]]:
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [(line["stage"], line["step"], line["loss"]) for line in lines]
-
-
+@pytest.mark.parametrize("training", [TINY.training, EVERYTHING], ids=["plain", "everything"])
 @pytest.mark.parametrize("stops", [[7], [12], [3, 13, 22]])
-def test_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path: Path, stops: list[int]):
-    train(TINY, NoisePatches(), tmp_path / "whole", provenance={})
-    done = 0
+def test_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
+    tmp_path: Path, stops: list[int], training: TrainingConfig
+):
+    experiment = replace(TINY, training=training)
+    train(experiment, NoisePatches(), tmp_path / "whole", provenance={})
+    parts, done = tmp_path / "parts", 0
     for stop in stops:
-        train(
-            TINY, NoisePatches(), tmp_path / "parts", provenance={}, resume=done > 0, stop_after=stop - done
-        )
+        train(experiment, NoisePatches(), parts, provenance={}, resume=done > 0, stop_after=stop - done)
         done = stop
-    train(TINY, NoisePatches(), tmp_path / "parts", provenance={}, resume=True)
-    whole, parts = tensors(tmp_path / "whole"), tensors(tmp_path / "parts")
-    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    train(experiment, NoisePatches(), parts, provenance={}, resume=True)
+    assert same(tensors(tmp_path / "whole"), tensors(tmp_path / "parts"))
     assert losses(tmp_path / "whole") == losses(tmp_path / "parts")
 
 
@@ -86,7 +59,7 @@ class InterruptedPatches(NoisePatches):
         super().__init__()
         self.at = at
 
-    def sample(self, batch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def sample(self, batch: int) -> Arrays:
         if self.position == self.at:
             raise KeyboardInterrupt
         return super().sample(batch)
@@ -104,8 +77,7 @@ def test_run_interrupted_between_checkpoints_ends_as_if_it_had_not_been(
         train(experiment, InterruptedPatches(at), tmp_path / "parts", provenance={})
     assert losses(tmp_path / "parts")
     train(experiment, NoisePatches(), tmp_path / "parts", provenance={}, resume=True)
-    whole, parts = tensors(tmp_path / "whole"), tensors(tmp_path / "parts")
-    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    assert same(tensors(tmp_path / "whole"), tensors(tmp_path / "parts"))
     assert losses(tmp_path / "whole") == losses(tmp_path / "parts")
 
 
@@ -124,26 +96,24 @@ def test_each_stage_moves_only_its_own_parameters(tmp_path: Path):
     assert moved(two, three) == {"condition_encoder", "diffusion", "head", "blocks", "tail"}
 
 
-def test_checkpoint_survives_kill_at_any_moment(tmp_path: Path):
-    """SIGKILL while checkpoints are written every step: the file on disk is always a whole one."""
-    program = (
-        "import sys; sys.path.insert(0, sys.argv[2]);"
-        "from dataclasses import replace; from pathlib import Path; import test_training as t;"
-        "e = replace(t.TINY, training=replace(t.TINY.training, checkpoint_every=1,"
-        " stage_one=t.StageConfig(100000, batch=2)));"
-        "t.train(e, t.NoisePatches(), Path(sys.argv[1]), provenance={}, resume=True)"
-    )
-    command = [sys.executable, "-c", program, str(tmp_path / "run"), str(Path(__file__).parent)]
-    for _ in range(2):
-        process = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"})
-        deadline = time.monotonic() + 60
-        before = _step(tmp_path / "run")
-        while _step(tmp_path / "run") < before + 3 and time.monotonic() < deadline:
-            assert process.poll() is None
-            time.sleep(0.05)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
-        assert _step(tmp_path / "run") >= before + 3
+def test_killed_run_ends_as_if_it_had_not_been(tmp_path: Path):
+    """SIGKILL while checkpoints are written every other step: the file on disk is always a whole one."""
+    training = replace(EVERYTHING, checkpoint_every=2, stage_one=StageConfig(100, batch=2))
+    experiment = replace(TINY, training=training)
+    config, run = tmp_path / "experiment.json", tmp_path / "killed"
+    config.write_text(json.dumps(experiment.to_json()))
+    process = subprocess.Popen([sys.executable, tiny_training.__file__, str(config), str(run)])
+    deadline = time.monotonic() + 120
+    while _step(run) < 6 and time.monotonic() < deadline:
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert 6 <= _step(run) < 100
+    train(experiment, NoisePatches(), run, provenance={}, resume=True)
+    train(experiment, NoisePatches(), tmp_path / "whole", provenance={})
+    assert same(tensors(tmp_path / "whole"), tensors(run))
+    assert losses(tmp_path / "whole") == losses(run)
 
 
 def _step(run: Path) -> int:
@@ -168,6 +138,22 @@ def test_resume_refuses_another_configuration(tmp_path: Path):
     other = Experiment(model=ModelConfig(channels=8, blocks=1, latent=4), training=TINY.training)
     with pytest.raises(ConfigError, match="another configuration"):
         train(other, NoisePatches(), tmp_path / "run", provenance={}, resume=True)
+
+
+def test_resume_refuses_other_training_data(tmp_path: Path):
+    train(TINY, NoisePatches(), tmp_path / "run", provenance={"data_sha256": "a"}, stop_after=3)
+    with pytest.raises(ConfigError, match="data_sha256 is not what this run was started with"):
+        train(TINY, NoisePatches(), tmp_path / "run", provenance={"data_sha256": "b"}, resume=True)
+
+
+def test_resume_file_of_an_earlier_version_is_refused(tmp_path: Path):
+    train(TINY, NoisePatches(), tmp_path / "run", provenance={}, stop_after=3)
+    path = tmp_path / "run" / RESUME_NAME
+    saved = checkpoint.read(path)
+    del saved.facts["provenance_so_far"]
+    checkpoint.write(path, saved)
+    with pytest.raises(ConfigError, match="another version"):
+        train(TINY, NoisePatches(), tmp_path / "run", provenance={}, resume=True)
 
 
 def test_same_seed_same_weights_other_seed_other_weights(tmp_path: Path):
@@ -197,12 +183,6 @@ def test_damaged_checkpoint_is_one_clear_line(tmp_path: Path):
         load_model(tmp_path / "run")
 
 
-def test_rate_warms_up_and_ends_at_two_percent():
-    assert rate_share(0, 10_000) == pytest.approx(1 / 50)
-    assert rate_share(49, 10_000) == pytest.approx(1.0, abs=1e-3)
-    assert rate_share(9_999, 10_000) == pytest.approx(0.02, abs=1e-3)
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -219,6 +199,11 @@ def test_rate_warms_up_and_ends_at_two_percent():
         ("[training]\ncheckpoint_every = 0", "checkpoint_every must not be 0"),
         ("[training]\nclip_norm = 0", "clip_norm must not be 0"),
         ("[model]\nchannels = -8", "channels: -8 must not be negative"),
+        ("[training]\naverage = 1", "average is 1.0, must be below 1"),
+        ("[training]\nstep_factor = 0", "step_factor must not be 0"),
+        ("[training]\nteacher = 'run'", "teacher and training.teacher_weight need each other"),
+        ("[training]\nteacher_weight = 1", "teacher and training.teacher_weight need each other"),
+        ("[model]\nbinarizer = 'bnn'\nnorm = false", "norm is off"),
         ("[model", "not valid TOML"),
     ],
 )

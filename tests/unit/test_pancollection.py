@@ -9,7 +9,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from bnnpan.data.lms import interp23tap
-from bnnpan.data.pancollection import PanCollection
+from bnnpan.data.pancollection import PanCollection, load_full_collection
 from bnnpan.data.wald import mtf_filter
 from bnnpan_runtime.errors import ConfigError
 
@@ -71,9 +71,76 @@ def test_shifted_decimation_is_found_and_reported(tmp_path: Path, caplog: pytest
         report = collection.check_phase()
     assert (report.checked, report.shifted) == (12, 8)
     assert report.phases == ((1, 2),) * 8 + ((2, 2),) * 4
-    assert "8 of 12 patches" in caplog.text
+    assert "8 of 12 patches" in caplog.text and "recompute_lms" in caplog.text
     with PanCollection(write_collection(tmp_path / "valid_qb.h5", "qb")) as collection:
         assert collection.check_phase(4).shifted == 0
+
+
+def test_recomputed_lms_of_a_shifted_file_is_that_of_a_right_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shifted = write_collection(tmp_path / "train_qb.h5", "qb", shifted=12)
+    right = write_collection(tmp_path / "valid_qb.h5", "qb")
+    with PanCollection(shifted, recompute=True) as cured, PanCollection(right) as sound:
+        np.testing.assert_allclose(cured.sample(4).lms, sound.sample(4).lms, atol=1e-5)
+        cured.check_phase()
+    assert "recompute_lms" not in caplog.text
+    with PanCollection(shifted) as ill, PanCollection(right) as sound:
+        assert np.abs(ill.sample(4).lms - sound.sample(4).lms).max() > 0.01
+
+
+def test_scene_units_know_no_brightness(tmp_path: Path) -> None:
+    path = write_collection(tmp_path / "train_qb.h5", "qb")
+    with PanCollection(path, units="scene") as collection:
+        dim = collection.sample(4)
+    with h5py.File(path, "r+") as file:
+        for key in ("pan", "lms", "ms", "gt"):
+            file[key][:] = 2 * file[key][:]
+    with PanCollection(path, units="scene") as collection:
+        for left, right in zip(collection.sample(4), dim, strict=True):
+            np.testing.assert_allclose(left, right, atol=1e-3)
+    assert np.abs(dim.truth.mean(axis=(2, 3))).max() < 0.1
+
+
+def test_digest_tells_files_apart(tmp_path: Path) -> None:
+    path = write_collection(tmp_path / "train_qb.h5", "qb")
+    same = write_collection(tmp_path / "again_qb.h5", "qb")
+    other = write_collection(tmp_path / "other_qb.h5", "qb", shifted=1)
+    with PanCollection(path) as a, PanCollection(same) as b, PanCollection(other) as c:
+        assert a.digest() == b.digest() != c.digest()
+    with PanCollection(path, recompute=True) as cured:
+        assert cured.digest() != PanCollection(path).digest()
+
+
+def test_patches_become_pairs_to_validate_on(tmp_path: Path) -> None:
+    path = write_collection(tmp_path / "valid_gf2.h5", "gf2")
+    with PanCollection(path) as collection, h5py.File(path) as file:
+        pairs = collection.pairs(("blue", "green", "red", "nir"), 3)
+        assert [pair.name for pair in pairs] == ["valid_gf2_0", "valid_gf2_5", "valid_gf2_11"]
+        assert len(collection.pairs(("blue", "green", "red", "nir"), 64)) == 12
+        np.testing.assert_array_equal(pairs[1].gt, file["gt"][5].astype(np.float32))
+    assert pairs[0].split == "val" and pairs[0].dn_scale == 1023 and pairs[0].valid.all()
+
+
+def test_full_resolution_file_gives_real_pairs(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    path = tmp_path / "test_wv3_OrigScale_multiExm1.h5"
+    with h5py.File(path, "w") as file:
+        file["ms"] = random.integers(0, 2047, (2, 8, 32, 32)).astype(float)
+        file["lms"], file["pan"] = np.ones((2, 8, 128, 128)), np.ones((2, 1, 128, 128))
+    bands = ("coastal", "blue", "green", "yellow", "red", "red_edge", "nir1", "nir2")
+    first, second = load_full_collection(path, bands)
+    assert (first.name, second.name) == (f"{path.stem}_0", f"{path.stem}_1")
+    assert (first.sensor, first.bands, first.dn_scale) == ("WorldView-3", bands, 2047)
+    assert (first.pan.shape, first.lms.shape, first.ms.shape) == ((1, 128, 128), (8, 128, 128), (8, 32, 32))
+    with pytest.raises(ConfigError, match="has 8 bands, not 4"):
+        load_full_collection(path, ("blue", "green", "red", "nir"))
+
+
+def test_name_without_a_sensor_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with PanCollection(write_collection(tmp_path / "mine.h5", "gf2")) as collection:
+        assert (collection.sensor.name, collection.bit_depth) == ("none", 11)
+    assert "unknown sensor of 11 bits" in caplog.text
 
 
 def test_files_of_another_kind_are_refused(tmp_path: Path) -> None:
@@ -88,3 +155,7 @@ def test_files_of_another_kind_are_refused(tmp_path: Path) -> None:
         file["pan"], file["ms"] = np.zeros((2, 1, 64, 64)), np.zeros((2, 3, 16, 16))
     with pytest.raises(ConfigError, match="do not fit together"):
         PanCollection(tmp_path / "odd.h5")
+    with h5py.File(tmp_path / "flat.h5", "w") as file:
+        file["gt"] = file["lms"] = file["pan"] = file["ms"] = np.zeros(3)
+    with pytest.raises(ConfigError, match="do not fit together"):
+        PanCollection(tmp_path / "flat.h5")

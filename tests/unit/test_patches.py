@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import rasterio
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
+from bnnpan.data.appearance import in_units, pair_units
 from bnnpan.data.pairs import BGRN, Pair, load_pairs
 from bnnpan.data.patches import VARIANT_GAINS, Augmentation, PatchSampler
 from bnnpan_runtime.errors import ConfigError, SceneError
@@ -82,10 +84,12 @@ class TestPairs:
         pairs = load_pairs(manifest, "train", variant_gains=VARIANT_GAINS)
         assert [pair.name for pair in pairs] == ["four_1", "half_1", "sole_1", "ten_1"]
         for pair in pairs:
-            assert pair.gt.shape == pair.lms.shape == (4, 96, 100)
-            assert pair.pan.shape == (1, 96, 100)
-            assert pair.ms.shape == (4, 24, 25)
-            assert pair.lms_variants.shape == (3, 4, 96, 100)
+            # what has no PAN is halved, so that its simulated PAN can be sharper than its bands
+            height, width = (48, 48) if pair.simulated_pan else (96, 100)
+            assert pair.gt.shape == pair.lms.shape == pair.sharp.shape == (4, height, width)
+            assert pair.pan.shape == (1, height, width)
+            assert pair.ms.shape == (4, height // 4, width // 4)
+            assert pair.lms_variants.shape == (3, 4, height, width)
             assert pair.valid.all()
             assert pair.dn_scale == 2047
         assert [pair.simulated_pan for pair in pairs] == [False, False, True, True]
@@ -93,7 +97,9 @@ class TestPairs:
 
     def test_bands_come_in_the_wanted_order(self, manifest: Path) -> None:
         four, ten = load_pairs(manifest, "train", names=["four_1", "ten_1"])
-        np.testing.assert_array_equal(four.gt, ten.gt[::-1])
+        for band in range(4):
+            halved = four.gt[band, :96, :96].reshape(48, 2, 48, 2).mean(axis=(1, 3))
+            assert np.corrcoef(halved.ravel(), ten.sharp[3 - band].ravel())[0, 1] > 0.9
         assert load_pairs(manifest, "train", bands=("red",), names=["four_1"])[0].gt.shape == (1, 96, 100)
 
     def test_item_without_a_wanted_band_is_skipped_and_logged(
@@ -108,6 +114,12 @@ class TestPairs:
             pan = dataset.read().astype(float)
         blocks = pan[0, :192, :200].reshape(96, 2, 100, 2).mean(axis=(1, 3))
         assert np.corrcoef(blocks.ravel(), pair.pan.ravel())[0, 1] > 0.9
+
+    def test_simulated_pan_is_sharper_than_the_bands(self, manifest: Path) -> None:
+        (pair,) = load_pairs(manifest, "train", names=["sole_1"])
+        np.testing.assert_allclose(pair.pan[0], pair.sharp.mean(axis=0), rtol=1e-6)
+        assert (pair.sharp.std(axis=(1, 2)) > 1.2 * pair.gt.std(axis=(1, 2))).all()
+        np.testing.assert_allclose(pair.sharp.mean(axis=(1, 2)), pair.gt.mean(axis=(1, 2)), rtol=0.01)
 
     def test_nodata_and_its_surroundings_are_invalid(self, manifest: Path) -> None:
         (pair,) = load_pairs(manifest, "val")
@@ -161,6 +173,7 @@ def synthetic_pair(
         lms=gt + 1,
         ms=gt[:, 2::4, 2::4],
         gt=gt,
+        sharp=gt,
         valid=np.ones((side, side), bool),
         dn_scale=2047.0,
         simulated_pan=simulated,
@@ -257,6 +270,59 @@ class TestSampler:
     def test_scenes_without_room_are_refused(self) -> None:
         with pytest.raises(ConfigError, match="larger scenes"):
             PatchSampler([synthetic_pair(side=40)], patch=64)
+
+
+class TestSceneUnits:
+    SPREAD = replace(PLAIN, pan_mix_spread=0.2, simulated_pan_share=0.3, pan_noise=0.0)
+
+    def test_gains_of_bands_and_light_change_nothing(self) -> None:
+        pair = smooth_pair()
+        gains = np.array([0.5, 1.0, 2.0, 3.0], np.float32)[:, None, None]
+        brighter = replace(
+            pair, pan=3 * pair.pan, lms=gains * pair.lms, gt=gains * pair.gt, sharp=gains * pair.sharp
+        )
+        plain, scaled = (
+            PatchSampler([one], patch=32, augmentation=PLAIN, units="scene").sample(4)
+            for one in (pair, brighter)
+        )
+        for left, right in zip(plain, scaled, strict=True):
+            np.testing.assert_allclose(left, right, rtol=1e-3, atol=1e-4)
+
+    def test_a_pan_that_is_a_mix_of_the_lms_has_no_detail_and_needs_no_fusion(self) -> None:
+        pair = smooth_pair()
+        explained = replace(
+            pair, pan=(0.25 * pair.lms.sum(axis=0, keepdims=True)), gt=pair.lms, sharp=pair.lms
+        )
+        pan, lms, gt = PatchSampler([explained], patch=32, augmentation=PLAIN, units="scene").sample(4)
+        assert np.abs(pan).max() < 0.02  # what the ridge of the regression leaves
+        np.testing.assert_allclose(lms, gt, atol=0.02)
+
+    def test_units_follow_whatever_pan_was_mixed(self) -> None:
+        pan, lms, gt = PatchSampler(
+            [smooth_pair()], patch=64, augmentation=self.SPREAD, units="scene"
+        ).sample(64)
+        assert abs(float(pan.mean())) < 0.1
+        assert 0.5 < float(gt.std()) < 2
+        assert np.isfinite(lms).all()
+
+    def test_units_of_a_pair_are_undone_by_their_inverse(self) -> None:
+        pair = smooth_pair()
+        units = pair_units(pair)
+        _, _, gt = in_units(units, pair.pan, pair.lms, pair.gt)
+        scale, offset = (np.array(v)[:, None, None] for v in (units.ms_scale, units.ms_offset))
+        np.testing.assert_allclose(gt * scale + offset, pair.gt, rtol=1e-4)
+
+
+def smooth_pair() -> Pair:
+    """Bands that share structure of all sizes, an LMS without the fine part, a PAN that mixes the bands."""
+    random = np.random.default_rng(5)
+    common, own = random.standard_normal((1, 128, 128)), random.standard_normal((4, 128, 128))
+    coarse = np.stack([gaussian_filter(band, 6) for band in own + common]) * 20
+    fine = np.stack([gaussian_filter(band, 1) for band in 0.3 * own + common])
+    lms = (500 + 100 * coarse).astype(np.float32)
+    gt = (lms + 60 * fine).astype(np.float32)
+    pair = synthetic_pair(side=128)
+    return replace(pair, gt=gt, sharp=gt, lms=lms, pan=gt.mean(axis=0, keepdims=True), ms=gt[:, 2::4, 2::4])
 
 
 def test_training_split_of_the_real_data_can_be_sampled(shared_data: Path) -> None:

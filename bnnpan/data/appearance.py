@@ -1,0 +1,102 @@
+"""How a training patch looks to the network: which PAN it comes with, and in which units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from bnnpan.data.pairs import Pair
+from bnnpan_runtime.scene_units import Moments, SceneUnits, block_means, mix, moments, scene_units
+
+__all__ = ["Appearance", "BitDepthAppearance", "Patch", "SceneAppearance", "in_units", "pair_units"]
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A window of a pair in DN, and its PAN as a mix: `pan` is `pan_mix` of the PAN's sources.
+
+    The sources are the pair's sharp bands, then its own PAN.
+    """
+
+    pair: Pair
+    pan: NDArray[np.float32]
+    lms: NDArray[np.float32]
+    gt: NDArray[np.float32]
+    pan_mix: NDArray[np.float64]
+
+
+Images = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
+"""PAN, LMS and ground truth in network units."""
+
+
+class Appearance(Protocol):
+    """Puts patches into network units."""
+
+    def __call__(self, patch: Patch, random: Generator) -> Images:
+        """PAN, LMS and truth of the patch; what is random about them is drawn from `random`."""
+        ...
+
+
+@dataclass(frozen=True)
+class BitDepthAppearance:
+    """DN over the bit depth, times random gains that stand for other sensors and other light.
+
+    band_log_gain     each band is multiplied by exp(u), u uniform in +- this; LMS and ground truth alike
+    common_log_gain   PAN and all bands are multiplied by one such factor
+    """
+
+    band_log_gain: float
+    common_log_gain: float
+
+    def __call__(self, patch: Patch, random: Generator) -> Images:  # noqa: D102
+        spread, common_spread = self.band_log_gain, self.common_log_gain
+        common = np.exp(random.uniform(-common_spread, common_spread)) / patch.pair.dn_scale
+        per_band = common * np.exp(random.uniform(-spread, spread, size=len(patch.gt)))
+        gains = per_band.astype(np.float32)[:, None, None]
+        return patch.pan * np.float32(common), patch.lms * gains, patch.gt * gains
+
+
+class SceneAppearance:
+    """Scene units, which gains of bands and light cannot change: only the mix of the PAN matters."""
+
+    def __init__(self, pairs: Sequence[Pair]) -> None:
+        self._moments: Mapping[str, Moments] = {pair.name: _moments(pair) for pair in pairs}
+
+    def __call__(self, patch: Patch, random: Generator) -> Images:  # noqa: D102
+        mean, covariance = self._moments[patch.pair.name]
+        bands = len(patch.gt)
+        choice = np.zeros((bands + 1, len(mean)))
+        choice[:bands, :bands] = np.eye(bands)
+        choice[bands, bands:] = patch.pan_mix
+        units = scene_units(choice @ mean, choice @ covariance @ choice.T)
+        return in_units(units, patch.pan, patch.lms, patch.gt)
+
+
+def pair_units(pair: Pair) -> SceneUnits:
+    """Scene units of a whole pair as it is, from all its valid blocks."""
+    mean, covariance = _moments(pair)
+    kept = [*range(len(pair.gt)), len(mean) - 1]
+    return scene_units(mean[kept], covariance[np.ix_(kept, kept)])
+
+
+def in_units(
+    units: SceneUnits, pan: NDArray[np.float32], lms: NDArray[np.float32], gt: NDArray[np.float32]
+) -> Images:
+    """PAN `(1, height, width)`, LMS and ground truth `(bands, height, width)` from DN to network units."""
+    offset, scale = (np.array(v, np.float32)[:, None, None] for v in (units.ms_offset, units.ms_scale))
+    detail = (pan - np.float32(units.pan_offset)) / np.float32(units.pan_scale)
+    bands = (lms - offset) / scale
+    mix(units, detail[0], bands)
+    return detail, bands, (gt - offset) / scale
+
+
+def _moments(pair: Pair) -> Moments:
+    """Of LMS, sharp bands and PAN, over all blocks without nodata."""
+    whole = block_means(pair.valid) == 1
+    planes = (pair.lms, pair.sharp, pair.pan)
+    return moments(np.concatenate([block_means(image)[:, whole] for image in planes]))

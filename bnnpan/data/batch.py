@@ -1,0 +1,30 @@
+"""What one training step sees."""
+
+from __future__ import annotations
+
+from typing import Generic, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Arrays", "Batch"]
+
+Array = TypeVar("Array")
+
+
+class Batch(NamedTuple, Generic[Array]):
+    """Patches in network units: arrays as a source draws them, or tensors of a step.
+
+    The first axis of every field counts the patches, so that a batch can be split along it.
+    """
+
+    pan: Array
+    """`(n, 1, height, width)` float32."""
+    lms: Array
+    """`(n, bands, height, width)` float32."""
+    truth: Array
+    """`(n, bands, height, width)` float32."""
+
+
+Arrays = Batch[NDArray[np.float32]]
+"""A batch as a source draws it."""
