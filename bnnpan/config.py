@@ -22,6 +22,7 @@ class DataConfig:
     phase      where MS samples lie on the PAN grid: true centres, or the toolbox's half pixel further
     patch      side of a training patch in PAN pixels
     weights    share of patches by kind of pair (first part of a pair's name); kinds not named weigh 1
+    leave_out  kinds not trained on but validated on: how the network does on a sensor it has never seen
     recompute_lms    make MS and LMS of a PanCollection file anew from its ground truth
 
     A PanCollection file has patches of its own size and no kinds: `patch` and `weights` mean nothing to it.
@@ -33,6 +34,7 @@ class DataConfig:
     phase: Literal["centred", "toolbox"] = "centred"
     patch: int = 64
     weights: Mapping[str, float] = field(default_factory=dict)
+    leave_out: tuple[str, ...] = ()
     recompute_lms: bool = False
 
 

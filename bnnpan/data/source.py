@@ -64,12 +64,17 @@ def open_data(data: Path, experiment: Experiment, validation: Path | None = None
     config, ratio = experiment.data, experiment.model.ratio
     manifest = manifest_path(data)
     training = load_pairs(manifest, "train", config.bands, ratio, config.phase, variant_gains=VARIANT_GAINS)
+    for kind in config.leave_out:
+        if all(pair.kind != kind for pair in training):
+            raise ConfigError(f"{manifest}: data.leave_out names {kind}, of which there is no training pair")
+    unseen = [pair for pair in training if pair.kind in config.leave_out]
+    training = [pair for pair in training if pair.kind not in config.leave_out]
     if not training:
         raise ConfigError(f"{manifest}: no training pair has the bands {', '.join(config.bands)}")
     sampler = PatchSampler(
         training, config.weights, config.patch, experiment.training.seed, units=experiment.model.units
     )
-    pairs = _validation_pairs(validation or manifest, experiment)
+    pairs = unseen + _validation_pairs(validation or manifest, experiment)
     return OpenedData(sampler, pairs, [pair.name for pair in training], _digest(training))
 
 

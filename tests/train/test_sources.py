@@ -122,6 +122,17 @@ def test_manifest_and_collection_may_be_combined(h5: Path, scenes: Path):
     assert open_data(scenes, small, h5).validation[0].name == "train_qb_0"
 
 
+def test_a_kind_left_out_of_training_is_validated_on(tmp_path: Path):
+    items = [write_imagery(tmp_path, name) | {"split": "train"} for name in ("seen_1", "unseen_1")]
+    scenes = write_items(tmp_path, items)
+    without = replace(TINY, data=replace(TINY.data, leave_out=("unseen",)))
+    opened = open_data(scenes, without)
+    assert opened.names == ["seen_1"]
+    assert [pair.name for pair in opened.validation] == ["unseen_1"]
+    with pytest.raises(ConfigError, match="leave_out names other"):
+        open_data(scenes, replace(TINY, data=replace(TINY.data, leave_out=("other",))))
+
+
 def test_resume_notices_other_pixels_under_the_same_names(scenes: Path, tmp_path: Path):
     """One pixel of one training scene changes between two parts of a run."""
     small = replace(TINY, data=replace(TINY.data, patch=16))

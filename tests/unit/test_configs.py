@@ -41,3 +41,10 @@ def test_experiment_takes_two_steps_of_each_stage(path: Path, tmp_path: Path):
     after = train(small, opened.source, tmp_path / "run", provenance={})
     assert not torch.equal(before, after.head.weight)
     assert all(torch.isfinite(parameter).all() for parameter in after.parameters())
+
+
+@pytest.mark.parametrize("path", sorted((CONFIGS[0].parent / "trials").glob("*.toml")), ids=lambda p: p.name)
+def test_trial_leaves_a_sensor_out(path: Path):
+    experiment = load_experiment(path)
+    assert experiment.data.leave_out == ("sn6",)
+    assert not set(experiment.data.leave_out) & set(experiment.data.weights)
