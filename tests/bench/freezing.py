@@ -12,10 +12,12 @@ import numpy as np
 import torch
 
 from bnnpan.checkpoint import load_model
+from bnnpan.data.appearance import in_units, pair_units
 from bnnpan.data.pairs import Pair, load_pairs
 from bnnpan.evaluate import fuse_pair
 from bnnpan.metrics import reduced_resolution
 from bnnpan.model import BNNPan
+from bnnpan_runtime.scene_units import SceneUnits
 
 
 def main() -> None:
@@ -38,10 +40,13 @@ def main() -> None:
 def per_image(model: BNNPan, pair: Pair) -> np.ndarray:
     """Fused image in DN, prior and statistics taken from the whole image."""
     height, width = (side // 2 * 2 for side in pair.valid.shape)
-    scale = np.float32(pair.dn_scale)
-    pan, lms = (torch.from_numpy(image[:, :height, :width] / scale)[None] for image in (pair.pan, pair.lms))
+    in_scene_units = model.config.units == "scene"
+    units = pair_units(pair) if in_scene_units else SceneUnits.of_bit_depth(pair.dn_scale, len(pair.lms))
+    images = in_units(units, *(image[:, :height, :width] for image in (pair.pan, pair.lms, pair.gt)))
+    pan, lms, _ = (torch.from_numpy(image)[None] for image in images)
+    offset, scale = (np.array(v, np.float32)[:, None, None] for v in (units.ms_offset, units.ms_scale))
     fused = pair.lms.copy()
-    fused[:, :height, :width] = model(pan, lms, model.predicted_prior(pan, lms))[0].numpy() * scale
+    fused[:, :height, :width] = model(pan, lms, model.predicted_prior(pan, lms))[0].numpy() * scale + offset
     return fused
 
 

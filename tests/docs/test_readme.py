@@ -45,7 +45,15 @@ def run(folder: Path, line: str) -> None:
 
 @pytest.mark.parametrize(
     "page",
-    ["README.md", "docs/network.md", "docs/engine.md", "docs/boards.md", "docs/bundle.md", "docs/results.md"],
+    [
+        "README.md",
+        "docs/network.md",
+        "docs/evaluation.md",
+        "docs/engine.md",
+        "docs/boards.md",
+        "docs/bundle.md",
+        "docs/results.md",
+    ],
 )
 def test_links_lead_to_files(repo_root: Path, page: str):
     path = repo_root / page

@@ -23,7 +23,13 @@ __all__ = ["main"]
 
 _OWN_COMMANDS = ("bench", "doctor", "fuse", "inspect", "plan", "quality", "scene", "verify")
 _PLUGIN_GROUP = "bnnpan.commands"
-_GROUND_COMMANDS = {"train": "train", "evaluate": "train", "export": "export", "sim": "sim"}
+_GROUND_COMMANDS = {
+    "train": "train",
+    "evaluate": "train",
+    "cost": "train",
+    "export": "export",
+    "sim": "sim",
+}
 """Commands of the ground side and the extra of the distribution `bnnpan` that brings them."""
 
 

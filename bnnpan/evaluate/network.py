@@ -1,0 +1,94 @@
+"""A network's image of a scene, made as on board: calibrated once on fixed patches, then frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bnnpan.data.appearance import in_units
+from bnnpan.data.pairs import Pair
+from bnnpan.model import BNNPan
+from bnnpan_runtime.contract import Calibration, Window
+from bnnpan_runtime.errors import SceneError
+from bnnpan_runtime.scene_units import SceneUnits, block_means, moments, scene_units
+
+__all__ = ["Fusable", "fuse_frozen", "fuse_pair"]
+
+Image = NDArray[np.floating[Any]]
+
+
+class Fusable(Protocol):
+    """What a network needs of a scene; images `(bands, height, width)` in DN, `valid` `(height, width)`."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def pan(self) -> Image: ...  # noqa: D102
+    @property
+    def lms(self) -> Image: ...  # noqa: D102
+    @property
+    def valid(self) -> NDArray[np.bool_]: ...  # noqa: D102
+    @property
+    def dn_scale(self) -> float: ...  # noqa: D102
+
+
+def fuse_pair(model: BNNPan, pair: Pair, true_prior: bool = False) -> NDArray[np.float32]:
+    """Fused image of a pair; `true_prior` takes the prior from the ground truth, as stage I needs."""
+    return fuse_frozen(model, pair, pair.gt if true_prior else None)
+
+
+@torch.no_grad()
+def fuse_frozen(model: BNNPan, scene: Fusable, truth: Image | None = None) -> NDArray[np.float32]:
+    """Fused image `(bands, height, width)` float32 in DN, with affines frozen from calibration patches.
+
+    With a `truth` the prior is taken from it. Raises `SceneError` for a scene smaller than a calibration
+    patch, or without data in any.
+    """
+    calibration = Calibration()
+    height, width = scene.valid.shape
+    if min(height, width) < calibration.patch:
+        raise SceneError(
+            f"{scene.name}: {height} x {width} pixels, less than a calibration patch of {calibration.patch};"
+            " use a larger scene"
+        )
+    patches = calibration.choose(height, width, lambda window: float(scene.valid[_pixels(window)].mean()))
+    cut = [_pixels(patch) for patch in patches]
+    units = _units(model, scene, cut)
+    device = next(model.parameters()).device
+    images = (scene.pan, scene.lms, scene.lms if truth is None else truth)
+    pan, lms, gt = (
+        torch.from_numpy(image)[None].to(device)
+        for image in in_units(units, *(_even(image) for image in images))
+    )
+    prior = None if truth is None else model.true_prior(torch.cat([gt[c] for c in cut]), pooled=True)
+    affines = model.calibrate(torch.cat([pan[c] for c in cut]), torch.cat([lms[c] for c in cut]), prior)
+    fused: NDArray[np.float32] = model.fuse(pan, lms, affines)[0, :, :height, :width].cpu().numpy()
+    offset, scale = (np.array(v, np.float32)[:, None, None] for v in (units.ms_offset, units.ms_scale))
+    return fused * scale + offset
+
+
+def _units(model: BNNPan, scene: Fusable, cut: Sequence[tuple[Any, ...]]) -> SceneUnits:
+    if model.config.units == "bit_depth":
+        return SceneUnits.of_bit_depth(scene.dn_scale, len(scene.lms))
+    samples = []
+    for patch in cut:
+        whole = block_means(scene.valid[patch]) == 1
+        samples += [np.concatenate([block_means(image[patch])[:, whole] for image in (scene.lms, scene.pan)])]
+    measured = np.concatenate(samples, axis=1)
+    if not measured.size:
+        raise SceneError(f"{scene.name}: no calibration patch holds data: use a scene with more of it")
+    return scene_units(*moments(measured))
+
+
+def _pixels(window: Window) -> tuple[Any, ...]:
+    rows = slice(window.row, window.row + window.height)
+    return ..., rows, slice(window.col, window.col + window.width)
+
+
+def _even(image: Image) -> NDArray[np.float32]:
+    padding = ((0, 0), *((0, size % 2) for size in image.shape[1:]))
+    return np.pad(image.astype(np.float32, copy=False), padding, mode="edge")
