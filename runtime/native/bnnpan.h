@@ -7,8 +7,8 @@
  *
  * Same inputs give the same bits on every instruction set, window crop, thread count and compiler: float32, one
  * order of operations per pixel, fused multiply-adds in fixed places only (kernels/kernels.h). Only of values that
- * are not a number the bits may differ between processors. The caller must leave
- * the floating-point environment in its default state (round to nearest, subnormals kept).
+ * are not a number the bits may differ between processors. The caller must leave the floating-point environment in its
+ * default state (round to nearest, subnormals kept).
  */
 #ifndef BNNPAN_H
 #define BNNPAN_H
@@ -27,7 +27,7 @@ extern "C" {
 #endif
 
 /* Raised whenever a declaration below changes its meaning. */
-#define BNNPAN_ABI_VERSION 2
+#define BNNPAN_ABI_VERSION 3
 
 enum { BNNPAN_SUB_BANDS = 4 }; /* LL, LH, HL, HH */
 
@@ -88,7 +88,7 @@ typedef enum bnnpan_status {
     BNNPAN_OK = 0,
     BNNPAN_BAD_SIZE = 1,    /* height or width is not even, not positive, or too large */
     BNNPAN_SMALL_ARENA = 2, /* fewer bytes than the matching bnnpan_*_arena_bytes */
-    BNNPAN_BAD_TILE = 3,    /* core, phase, taps, DN scale or sample type of a tile are out of range */
+    BNNPAN_BAD_TILE = 3,    /* core, phase, taps, a scale or the sample type of a tile are out of range */
     BNNPAN_NO_ARGUMENT = 4, /* a pointer is NULL, or not aligned for its type */
 } bnnpan_status;
 
@@ -120,8 +120,13 @@ typedef struct bnnpan_tile {
     int32_t height, width;                                /* of the window, even */
     int32_t core_row, core_col, core_height, core_width;  /* the part of the window that is written */
     int32_t row_phase, col_phase;
-    float dn_scale;                                       /* DN per network unit */
-    int32_t has_pan_nodata, has_ms_nodata;                /* 1: DN equal to the next are read as 0 */
+    /* Network units: p = (PAN - pan_offset) / pan_scale, and m = (MS - ms_offset) / ms_scale, interpolated to the PAN
+     * grid. With weights, the network's PAN is then the detail d = p - sum(explained * m), its LMS m + injected * d;
+     * without, they are p and m. Its result y is the product y * ms_scale + ms_offset. */
+    float pan_offset, pan_scale;
+    const float *ms_offset, *ms_scale;                    /* (B); scales are finite and above 0 */
+    const float *explained, *injected;                    /* (B); both NULL where nothing is mixed */
+    int32_t has_pan_nodata, has_ms_nodata;                /* 1: DN equal to the next are 0 as p or m */
     float pan_nodata, ms_nodata;
 } bnnpan_tile;
 
@@ -150,7 +155,7 @@ BNNPAN_API int32_t bnnpan_fuse(const bnnpan_model *model, int32_t height, int32_
  * Grows with the width only. */
 BNNPAN_API size_t bnnpan_fuse_tile_arena_bytes(const bnnpan_model *model, const bnnpan_tile *tile);
 
-/* Normalises, interpolates, fuses, and rounds to the nearest DN (half to even) within the range of its type; float32
+/* Scales, interpolates, mixes, fuses, and rounds to the nearest DN (half to even) within the range of its type; float32
  * products are neither rounded nor clipped. affines (N, 2, C). */
 BNNPAN_API int32_t bnnpan_fuse_tile(const bnnpan_model *model, const bnnpan_tile *tile, const float *affines,
                                     void *arena, size_t arena_bytes);

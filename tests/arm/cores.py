@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from arm.emulator import Block, Unavailable
+from arm.emulator import Block
+from programs import Unavailable, find
 
 __all__ = ["Core", "Estimator", "estimator"]
 
@@ -74,8 +74,7 @@ class Estimator:
 def estimator() -> Estimator:
     """The installed one. Raises Unavailable."""
     for tool in ("llvm-mc", "llvm-mca"):
-        if shutil.which(tool) is None:
-            raise Unavailable(f"needs {tool} of LLVM")
+        find(tool)
     match = re.search(r"LLVM version (\d[\d.]*)", _run(["llvm-mca", "--version"], ""))
     if match is None:
         raise Unavailable("llvm-mca does not tell its version")

@@ -22,7 +22,8 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from arm.cores import Estimator, estimator
-from arm.emulator import HEIGHT, STAGES, WIDTH, Build, Unavailable, build, executed, instruction_class
+from arm.emulator import HEIGHT, STAGES, WIDTH, Build, build, executed, instruction_class
+from programs import Unavailable
 
 __all__ = ["BASELINE", "TOLERANCE", "Cost", "Costs", "changes", "measure"]
 

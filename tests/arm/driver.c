@@ -54,6 +54,7 @@ static uint16_t *digital_numbers(size_t count) {
 }
 
 static bnnpan_tile random_tile(void) {
+    static const float SCALES[BANDS] = {100.0f, 150.0f, 200.0f, 250.0f};
     const bnnpan_axis axis = {RATIO, TAPS, floats(RATIO * TAPS).data};
     return (bnnpan_tile){
         .pan = digital_numbers(HEIGHT * WIDTH),
@@ -66,7 +67,12 @@ static bnnpan_tile random_tile(void) {
         .width = WIDTH,
         .core_height = HEIGHT,
         .core_width = WIDTH,
-        .dn_scale = 2047.0f,
+        .pan_offset = 500.0f,
+        .pan_scale = 200.0f,
+        .ms_offset = floats(BANDS).data,
+        .ms_scale = SCALES,
+        .explained = floats(BANDS).data,
+        .injected = floats(BANDS).data,
     };
 }
 

@@ -5,14 +5,15 @@ Counts do not depend on the computer or its load: the same compiler and sources 
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["STAGES", "Build", "Unavailable", "build", "executed", "instruction_class"]
+from programs import Unavailable, find
+
+__all__ = ["STAGES", "Build", "build", "executed", "instruction_class"]
 
 STAGES = ("pack", "convolve", "unit", "trunk", "head", "tail", "lms", "quantise")
 """Order of `bnnpan_bench_stage`."""
@@ -22,6 +23,8 @@ HEIGHT, WIDTH = 16, 256
 
 REPEATS = 2
 
+_PAGE_BYTES, _INSTRUCTION_BYTES = 4096, 4
+
 COMPILER, EMULATOR = "aarch64-linux-gnu-gcc", "qemu-aarch64"
 _SYSTEM = Path("/usr/aarch64-linux-gnu")
 """Where Debian puts the C library of its cross compiler."""
@@ -30,10 +33,6 @@ _TIMEOUT_SECONDS = 300
 
 Block = tuple[str, ...]
 """Instructions that always run one after another, each as eight hexadecimal digits."""
-
-
-class Unavailable(Exception):
-    """This computer lacks a tool; the message says which."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +46,9 @@ class Build:
 def build(sources: Path, folder: Path) -> Build:
     """Compile `sources`, the native engine's folder, as the product is compiled. Raises Unavailable."""
     for tool in (COMPILER, EMULATOR, "cmake", "cc"):
-        if shutil.which(tool) is None:
-            raise Unavailable(f"needs {tool}")
+        find(tool)
     if not _SYSTEM.is_dir():
-        raise Unavailable(f"needs {_SYSTEM} of libc6-dev-arm64-cross")
+        raise Unavailable(f"needs {_SYSTEM} (Debian and Ubuntu: apt-get install libc6-dev-arm64-cross)")
     here = Path(__file__).parent
     cross = (
         "-DCMAKE_SYSTEM_NAME=Linux",
@@ -87,13 +85,35 @@ def _counts(built: Build, stage: str, channels: int, repeats: int) -> Counter[Bl
     counts = built.folder / "counts.txt"
     plugin = f"{built.folder / 'instruction_counts.so'},out={counts}"
     # A fixed environment: its size moves the stack and with it the start-up.
-    command = ("env", "-i", shutil.which(EMULATOR) or EMULATOR, "-L", _SYSTEM, "-plugin", plugin)
+    command = ("env", "-i", find(EMULATOR), "-L", _SYSTEM, "-plugin", plugin)
     _run(*command, built.folder / "driver", STAGES.index(stage), channels, repeats)
-    total: Counter[Block] = Counter()
+    blocks: dict[int, tuple[int, Block]] = {}
     for line in counts.read_text().splitlines():
-        runs, *words = line.split()
-        total[tuple(words)] += int(runs)
+        runs, address, *words = line.split()
+        start = int(address, 16)
+        before, _ = blocks.get(start, (0, ()))
+        blocks[start] = before + int(runs), tuple(words)
+    total: Counter[Block] = Counter()
+    for count, block in _joined(blocks):
+        total[block] += count
     return total
+
+
+def _joined(blocks: dict[int, tuple[int, Block]]) -> Iterator[tuple[int, Block]]:
+    """Blocks that QEMU cuts at the end of a page are put together again: where code lies is no cost."""
+    for start in sorted(blocks, reverse=True):
+        runs, block = blocks[start]
+        end = start + _INSTRUCTION_BYTES * len(block)
+        if end % _PAGE_BYTES == 0 and end in blocks and not _branches(block[-1]):
+            following, rest = blocks[end]
+            blocks[end] = following - runs, rest
+            blocks[start] = runs, block + rest
+    yield from blocks.values()
+
+
+def _branches(word: str) -> bool:
+    """Whether an instruction leads elsewhere: the A64 encoding group of branches."""
+    return int(word, 16) >> 26 & 0b111 == 0b101
 
 
 def _run(*command: object) -> str:

@@ -3,23 +3,14 @@ record stays true. The failure names the command that records anew."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 from arm.cores import Estimator, estimator
 from arm.costs import BASELINE, TOLERANCE, Costs, changes, cycles, instructions, measure
-from arm.emulator import STAGES, Unavailable, build, instruction_class
-
-REQUIRED = "BNNPAN_REQUIRE_ARM"
-"""Set where the tools are known to be there, so that the comparison cannot go missing unnoticed."""
-
-
-def not_compared(reason: str) -> NoReturn:
-    if os.environ.get(REQUIRED):
-        pytest.fail(reason)
-    pytest.skip(reason)
+from arm.emulator import STAGES, build, instruction_class
+from programs import Unavailable
+from requirements import missing
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +33,9 @@ def measured(
     try:
         built = build(repo_root / "runtime" / "native", tmp_path_factory.mktemp("arm"))
     except Unavailable as error:
-        not_compared(str(error))
+        missing("tools", str(error))
     if built.compiler != recorded.compiler:
-        not_compared(f"costs are those of {recorded.compiler}, this is {built.compiler}")
+        missing("tools", f"the costs were recorded with {recorded.compiler}, here is {built.compiler}")
     return measure(built, models)
 
 
@@ -59,9 +50,8 @@ def test_no_stage_takes_other_than_the_recorded_cycles(
     measured: Costs, recorded: Costs, models: Estimator | None
 ) -> None:
     if models is None or models.version != recorded.llvm:
-        not_compared(
-            f"cycles are those of LLVM {recorded.llvm}, here is {models.version if models else 'none'}"
-        )
+        found = models.version if models else "none (Debian and Ubuntu: apt-get install llvm)"
+        missing("tools", f"the cycles were recorded with LLVM {recorded.llvm}, here is {found}")
     for core in models.cores:
         found = changes(cycles(recorded, core), cycles(measured, core), f"cycles on {core}")
         assert not found, "\n".join(found)

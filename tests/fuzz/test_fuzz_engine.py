@@ -13,14 +13,16 @@ import pytest
 from native_builds import SANITIZED, vocabulary
 
 HERE = Path(__file__).parent
-TARGET, REPLAY, CORPUS = HERE / "fuzz_engine.c", HERE / "replay.c", HERE / "corpus"
+REPLAY, CORPUS = HERE / "replay.c", HERE / "corpus"
+TARGET = [*sorted(HERE.glob("fuzz_*.c")), native_builds.NATIVE / "bench" / "stages.c"]
+"""The target itself and what else of the library it calls."""
 
 
 @pytest.fixture(scope="module")
 def replay(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The target with sanitizers, over the portable kernels; quick to build rather than to run."""
     target = tmp_path_factory.mktemp("fuzz") / "replay"
-    return native_builds.build(native_builds.compiler(), target, "-O0", *SANITIZED, drivers=[TARGET, REPLAY])
+    return native_builds.build(native_builds.compiler(), target, "-O0", *SANITIZED, drivers=[*TARGET, REPLAY])
 
 
 def counts(replay: Path, *arguments: str | Path) -> dict[str, int]:
@@ -51,7 +53,7 @@ def test_random_inputs_are_survived(replay: Path, tmp_path: Path) -> None:
 def test_random_inputs_are_survived_by_every_vocabulary(name: str, inputs: int, tmp_path: Path) -> None:
     options = (*vocabulary(name), "-O1", *SANITIZED)
     replay = native_builds.build(
-        native_builds.compiler(), tmp_path / "replay", *options, drivers=[TARGET, REPLAY]
+        native_builds.compiler(), tmp_path / "replay", *options, drivers=[*TARGET, REPLAY]
     )
     assert counts(replay, *sorted(CORPUS.iterdir()))["done"] > 0
     run_random(replay, inputs, 2, tmp_path / "last")
@@ -62,7 +64,7 @@ def test_a_minute_of_fuzzing_finds_nothing(tmp_path: Path) -> None:
     """From the corpus on, guided by coverage. `BNNPAN_FUZZ_SECONDS` fuzzes longer."""
     clang = native_builds.program("clang")
     options = ["-O1", *SANITIZED, "-fsanitize=fuzzer"]
-    target = native_builds.build(clang, tmp_path / "fuzz", *options, drivers=[TARGET])
+    target = native_builds.build(clang, tmp_path / "fuzz", *options, drivers=TARGET)
     corpus = tmp_path / "corpus"
     shutil.copytree(CORPUS, corpus)
     seconds = os.environ.get("BNNPAN_FUZZ_SECONDS", "60")

@@ -1,6 +1,7 @@
 /* Runs the library on random networks of every kind of size and prints one hash of all results: built with sanitizers,
  * at other optimisation levels, over other vocabularies and for other processors, it must print the same. Exit status 1
  * names a failed expectation. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -169,6 +170,24 @@ static size_t ms_length(const bnnpan_axis *axis, int32_t phase, int32_t count) {
     return (size_t)((phase + count - 1) / axis->ratio + axis->taps);
 }
 
+/* As a scene's might be, or plain ones that mix nothing. */
+static void random_units(bnnpan_tile *tile, int32_t bands) {
+    const float scale = tile->sample == BNNPAN_UINT8 ? 255.0f : 2047.0f;
+    const size_t count = (size_t)bands;
+    const int mixes = whole(0, 2) != 0;
+    tile->pan_offset = mixes ? 0.5f * scale : 0.0f;
+    tile->pan_scale = mixes ? 0.25f * scale : scale;
+    tile->ms_offset = noise_array(count, tile->pan_offset, 0.25f * tile->pan_offset);
+    tile->ms_scale = noise_array(count, tile->pan_scale, 0.5f * tile->pan_offset);
+    tile->explained = mixes ? noise_array(count, 0.25f, 0.5f) : NULL;
+    tile->injected = mixes ? noise_array(count, 0.5f, 0.5f) : NULL;
+}
+
+static void free_units(const bnnpan_tile *tile) {
+    const float *const arrays[] = {tile->ms_offset, tile->ms_scale, tile->explained, tile->injected};
+    for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) free((void *)(uintptr_t)arrays[i]);
+}
+
 static bnnpan_tile random_tile(const window *w, int32_t sample) {
     bnnpan_tile tile = {.sample = sample, .height = w->height, .width = w->width};
     tile.rows = random_axis(whole(1, 6), &tile.row_phase);
@@ -177,7 +196,7 @@ static bnnpan_tile random_tile(const window *w, int32_t sample) {
     tile.core_col = whole(0, w->width - 1);
     tile.core_height = whole(1, w->height - tile.core_row);
     tile.core_width = whole(1, w->width - tile.core_col);
-    tile.dn_scale = sample == BNNPAN_UINT8 ? 255.0f : 2047.0f;
+    random_units(&tile, w->shape->bands);
     tile.has_pan_nodata = whole(0, 1);
     tile.has_ms_nodata = whole(0, 1);
     tile.pan_nodata = (float)whole(0, 9);
@@ -204,6 +223,7 @@ static uint64_t run_tile(uint64_t hash, const window *w, int32_t sample) {
     free(pan);
     free(ms);
     free(product);
+    free_units(&tile);
     free((void *)(uintptr_t)tile.rows.weights);
     free((void *)(uintptr_t)tile.cols.weights);
     return hash;
@@ -292,8 +312,10 @@ static void refuse_windows(const window *w, float *memory) {
 static void refuse_tiles(const window *w, float *memory) {
     const bnnpan_axis axis = {2, 3, memory};
     const bnnpan_tile good = {.pan = memory, .ms = memory, .product = memory, .rows = axis, .cols = axis, .height = 4,
-                              .width = 6, .core_height = 4, .core_width = 6, .sample = BNNPAN_FLOAT32, .dn_scale = 1};
+                              .width = 6, .core_height = 4, .core_width = 6, .sample = BNNPAN_FLOAT32, .pan_scale = 1,
+                              .ms_offset = memory, .ms_scale = memory, .explained = memory, .injected = memory};
     const void *const odd = (const char *)memory + 2;
+    static const float wrong_scales[] = {0.0f, INFINITY};
     bnnpan_tile tile;
 #define REFUSE(field, value, status)                                                                                   \
     tile = good;                                                                                                       \
@@ -316,8 +338,17 @@ static void refuse_tiles(const window *w, float *memory) {
     REFUSE(cols.ratio, 65, BNNPAN_BAD_TILE);
     REFUSE(rows.taps, 65, BNNPAN_BAD_TILE);
     REFUSE(cols.taps, 0, BNNPAN_BAD_TILE);
-    REFUSE(dn_scale, 0.0f, BNNPAN_BAD_TILE);
-    REFUSE(dn_scale, -1.0f, BNNPAN_BAD_TILE);
+    REFUSE(pan_scale, 0.0f, BNNPAN_BAD_TILE);
+    REFUSE(pan_scale, -1.0f, BNNPAN_BAD_TILE);
+    REFUSE(pan_scale, NAN, BNNPAN_BAD_TILE);
+    REFUSE(ms_scale, wrong_scales, BNNPAN_BAD_TILE);
+    REFUSE(ms_scale, wrong_scales + 1, BNNPAN_BAD_TILE);
+    REFUSE(ms_scale, NULL, BNNPAN_NO_ARGUMENT);
+    REFUSE(ms_offset, NULL, BNNPAN_NO_ARGUMENT);
+    REFUSE(ms_offset, odd, BNNPAN_NO_ARGUMENT);
+    REFUSE(explained, NULL, BNNPAN_NO_ARGUMENT);
+    REFUSE(injected, NULL, BNNPAN_NO_ARGUMENT);
+    REFUSE(injected, odd, BNNPAN_NO_ARGUMENT);
     REFUSE(pan, NULL, BNNPAN_NO_ARGUMENT);
     REFUSE(ms, NULL, BNNPAN_NO_ARGUMENT);
     REFUSE(product, NULL, BNNPAN_NO_ARGUMENT);

@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import re
-import shutil
 import subprocess
 import tomllib
 import venv
@@ -14,26 +13,26 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import native_builds
 import numpy as np
+import onnxruntime as ort
 import pytest
 from numpy.typing import NDArray
+from requirements import missing
 
 from bnnpan_runtime.bundle import Bundle
 from bnnpan_runtime.errors import BackendError
-from bnnpan_runtime.graph.native import instruction_sets, library_path
+from bnnpan_runtime.graph.libbnnpan import instruction_sets, library_path
 from bnnpan_runtime.graph.onnx import KERNELS_VARIABLE, OnnxBackend
 from bnnpan_runtime.graph.protocol import Backend
 from bnnpan_runtime.verify import golden_check
 
-ort = pytest.importorskip("onnxruntime")
 Float32 = NDArray[np.float32]
 
 
 @pytest.fixture(autouse=True)
 def default_choice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(KERNELS_VARIABLE, raising=False)
-    if not library_path().is_file():
-        pytest.skip(f"{library_path()} is not built")
 
 
 @pytest.fixture
@@ -60,25 +59,25 @@ def assert_same_but_for_signs(found: Float32, expected: Float32) -> None:
     assert difference.max() < 0.1
 
 
-def test_kernels_are_used_where_the_library_is_and_the_backend_says_so(onnx_bundle: Bundle):
+def test_kernels_are_used_where_the_library_is_and_the_backend_says_so(bundle: Bundle):
     version, best = ort.__version__, instruction_sets()[0]
-    assert OnnxBackend(onnx_bundle).isa == f"onnxruntime {version} with {best} kernels"
-    assert OnnxBackend(onnx_bundle, kernels=False).isa == f"onnxruntime {version}"
+    assert OnnxBackend(bundle).isa == f"onnxruntime {version} with {best} kernels"
+    assert OnnxBackend(bundle, kernels=False).isa == f"onnxruntime {version}"
 
 
 @pytest.mark.parametrize("value", ["0", "1"])
 def test_the_environment_chooses_unless_the_caller_does(
-    onnx_bundle: Bundle, monkeypatch: pytest.MonkeyPatch, value: str
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, value: str
 ):
     monkeypatch.setenv(KERNELS_VARIABLE, value)
-    assert bool(OnnxBackend(onnx_bundle).kernels) == (value == "1")
-    assert bool(OnnxBackend(onnx_bundle, kernels=value == "0").kernels) == (value == "0")
+    assert bool(OnnxBackend(bundle).kernels) == (value == "1")
+    assert bool(OnnxBackend(bundle, kernels=value == "0").kernels) == (value == "0")
 
 
-def test_a_choice_that_is_none_is_refused(onnx_bundle: Bundle, monkeypatch: pytest.MonkeyPatch):
+def test_a_choice_that_is_none_is_refused(bundle: Bundle, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(KERNELS_VARIABLE, "maybe")
     with pytest.raises(BackendError, match=r"BNNPAN_ONNX_KERNELS.*maybe.*0 or 1"):
-        OnnxBackend(onnx_bundle)
+        OnnxBackend(bundle)
 
 
 def operators_run(content: bytes, feed: dict[str, Float32], kernels: bool, folder: Path) -> set[str]:
@@ -95,46 +94,44 @@ def operators_run(content: bytes, feed: dict[str, Float32], kernels: bool, folde
     }
 
 
-def test_kernels_take_the_place_of_the_binary_layers(onnx_bundle: Bundle, tmp_path: Path):
-    network = onnx_bundle.manifest.network
+def test_kernels_take_the_place_of_the_binary_layers(bundle: Bundle, tmp_path: Path):
+    network = bundle.manifest.network
     images = {"pan": np.ones((1, 1, 8, 8), np.float32), "lms": np.ones((1, network.bands, 8, 8), np.float32)}
     affines = {"affines": np.ones((network.blocks, 2, network.channels), np.float32)}
     for name, feed in [("fuse.onnx", images | affines), ("calibrate.onnx", images)]:
-        content = onnx_bundle.read(name)
+        content = bundle.read(name)
         own = operators_run(content, feed, True, tmp_path)
         assert own & {"Fuse", "BinaryTrunk", "BinaryBlock"} and "PRelu" not in own
         assert "PRelu" in operators_run(content, feed, False, tmp_path)
 
 
 @pytest.mark.parametrize("kernels", [True, False])
-def test_the_golden_tile_passes_with_and_without_kernels(onnx_bundle: Bundle, kernels: bool):
-    assert golden_check(OnnxBackend(onnx_bundle, kernels), onnx_bundle).passed
+def test_the_golden_tile_passes_with_and_without_kernels(bundle: Bundle, kernels: bool):
+    assert golden_check(OnnxBackend(bundle, kernels), bundle).passed
 
 
-def test_kernels_compute_what_the_graphs_compute(
-    onnx_bundle: Bundle, inputs: tuple[Float32, Float32, Float32]
-):
-    stock, kernels = OnnxBackend(onnx_bundle, kernels=False), OnnxBackend(onnx_bundle, kernels=True)
+def test_kernels_compute_what_the_graphs_compute(bundle: Bundle, inputs: tuple[Float32, Float32, Float32]):
+    stock, kernels = OnnxBackend(bundle, kernels=False), OnnxBackend(bundle, kernels=True)
     assert_same_but_for_signs(fused(kernels, *inputs), fused(stock, *inputs))
     patches = [np.stack([image[:, :64, :64], image[:, 30:, 2:]]) for image in inputs[:2]]
     np.testing.assert_allclose(kernels.calibrate(*patches), stock.calibrate(*patches), rtol=0, atol=1e-5)
 
 
 def test_every_instruction_set_gives_the_same_bits(
-    onnx_bundle: Bundle, inputs: tuple[Float32, Float32, Float32], monkeypatch: pytest.MonkeyPatch
+    bundle: Bundle, inputs: tuple[Float32, Float32, Float32], monkeypatch: pytest.MonkeyPatch
 ):
     products = []
     for isa in instruction_sets():
         monkeypatch.setenv("BNNPAN_ISA", isa)
-        backend = OnnxBackend(onnx_bundle, kernels=True)
+        backend = OnnxBackend(bundle, kernels=True)
         assert backend.kernels == isa
         products.append(fused(backend, *inputs))
     assert all(np.array_equal(product, products[0]) for product in products)
 
 
-def test_windows_side_by_side_on_one_session_do_not_mix(onnx_bundle: Bundle):
-    backend = OnnxBackend(onnx_bundle, kernels=True)
-    network, affines = onnx_bundle.manifest.network, onnx_bundle.golden().affines
+def test_windows_side_by_side_on_one_session_do_not_mix(bundle: Bundle):
+    backend = OnnxBackend(bundle, kernels=True)
+    network, affines = bundle.manifest.network, bundle.golden().affines
     random = np.random.default_rng(6)
     windows = [
         (random.random((1, *size), np.float32), random.random((network.bands, *size), np.float32), affines)
@@ -147,46 +144,50 @@ def test_windows_side_by_side_on_one_session_do_not_mix(onnx_bundle: Bundle):
 
 
 def test_without_the_library_the_graphs_run_all_the_same(
-    onnx_bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     monkeypatch.setenv("BNNPAN_NATIVE_LIBRARY", "/nowhere/libbnnpan.so")
-    assert OnnxBackend(onnx_bundle).kernels is None
+    assert OnnxBackend(bundle).kernels is None
     assert not caplog.records
     with pytest.raises(BackendError, match="/nowhere"):
-        OnnxBackend(onnx_bundle, kernels=True)
+        OnnxBackend(bundle, kernels=True)
 
 
 def test_a_library_that_cannot_be_used_is_named_and_done_without(
-    onnx_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     damaged = tmp_path / "libbnnpan.so"
     damaged.write_text("no library")
     monkeypatch.setenv("BNNPAN_NATIVE_LIBRARY", str(damaged))
     with caplog.at_level(logging.WARNING):
-        backend = OnnxBackend(onnx_bundle)
+        backend = OnnxBackend(bundle)
     assert backend.kernels is None and str(damaged) in caplog.text
     with pytest.raises(BackendError, match=r"libbnnpan\.so"):
-        OnnxBackend(onnx_bundle, kernels=True)
+        OnnxBackend(bundle, kernels=True)
 
 
 def test_an_unknown_instruction_set_is_no_reason_to_stop(
-    onnx_bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     monkeypatch.setenv("BNNPAN_ISA", "abacus")
-    assert OnnxBackend(onnx_bundle).kernels is None
+    assert OnnxBackend(bundle).kernels is None
     assert "abacus" in caplog.text
     with pytest.raises(BackendError, match="abacus"):
-        OnnxBackend(onnx_bundle, kernels=True)
+        OnnxBackend(bundle, kernels=True)
 
 
-def test_the_declared_interface_is_that_of_the_header(repo_root: Path):
-    compiler = shutil.which(os.environ.get("CC", "cc"))
-    header = Path(os.environ.get("ONNXRUNTIME_INCLUDE") or "/usr/include/onnxruntime") / "onnxruntime_c_api.h"
-    if compiler is None or not header.is_file():
-        pytest.skip(f"no C compiler or no {header}: install libonnxruntime-dev or set ONNXRUNTIME_INCLUDE")
-    includes = [f"-I{header.parent}", f"-I{repo_root}/runtime/native/doors/onnxruntime"]
+def headers() -> list[Path]:
+    """Folders of the order recorded here, and of ONNX Runtime's own header where one is installed."""
+    installed = Path(os.environ.get("ONNXRUNTIME_INCLUDE") or "/usr/include/onnxruntime")
+    recorded = Path(__file__).with_name("onnx_abi")
+    return [recorded, *([installed] if (installed / "onnxruntime_c_api.h").is_file() else [])]
+
+
+@pytest.mark.parametrize("header", headers(), ids=lambda folder: folder.name)
+def test_the_declared_interface_is_that_of_the_header(repo_root: Path, header: Path):
+    includes = [f"-I{header}", f"-I{repo_root}/runtime/native/doors/onnxruntime"]
     source = Path(__file__).with_name("onnx_abi_check.c")
-    command = [compiler, "-std=c11", "-fsyntax-only", *includes, str(source)]
+    command = [native_builds.compiler(), "-std=c11", "-fsyntax-only", *includes, str(source)]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
 
@@ -224,7 +225,7 @@ def interpreter_with(requirement: str, folder: Path) -> Path:
     packages = [requirement, "numpy<2" if old else "numpy"]
     result = subprocess.run([python, "-m", "pip", "install", "-q", *packages], capture_output=True, text=True)
     if result.returncode:
-        pytest.skip(f"{requirement} cannot be installed here: {result.stderr.strip().splitlines()[-1]}")
+        missing("packages", f"pip cannot install {requirement}: {result.stderr.strip().splitlines()[-1]}")
     return python
 
 
@@ -241,14 +242,14 @@ def declared_oldest(repo_root: Path) -> str:
 @pytest.mark.parametrize("choose", [declared_oldest, lambda _: "onnxruntime"], ids=["oldest", "newest"])
 def test_oldest_and_newest_onnx_runtime_take_the_kernels(
     choose: Callable[[Path], str],
-    onnx_bundle: Bundle,
+    bundle: Bundle,
     inputs: tuple[Float32, Float32, Float32],
     repo_root: Path,
     tmp_path: Path,
 ):
     python = interpreter_with(choose(repo_root), tmp_path / "venv")
     for name in ("fuse.onnx", "calibrate.onnx"):
-        (tmp_path / name).write_bytes(onnx_bundle.read(name))
+        (tmp_path / name).write_bytes(bundle.read(name))
     pan, lms, affines = inputs
     np.savez(tmp_path / "inputs.npz", pan=pan[None], lms=lms[None], affines=affines)
     files = [tmp_path / name for name in ("fuse.onnx", "calibrate.onnx", "inputs.npz")]

@@ -22,11 +22,12 @@ typedef enum bnnpan_bench_stage {
     BNNPAN_BENCH_STAGES
 } bnnpan_bench_stage;
 
-/* Scratch for bnnpan_bench_run; 0 when the tile is not valid. */
+/* Scratch for bnnpan_bench_run; 0 when the tile is not valid, or its core is not the whole window. */
 BNNPAN_API size_t bnnpan_bench_arena_bytes(const bnnpan_model *model, const bnnpan_tile *tile);
 
 /* Runs a stage `repeats` times over the window of a tile, which bnnpan_fuse_tile must accept and whose core is the
- * whole window; *seconds is what they took together, filling the caches not counted. */
+ * whole window; *seconds is what they took together, filling the caches not counted. A bnnpan_status, BNNPAN_BAD_SIZE
+ * also for a stage or a number of repeats out of range. */
 BNNPAN_API int32_t bnnpan_bench_run(const bnnpan_model *model, const bnnpan_tile *tile, int32_t stage,
                                     int32_t repeats, void *arena, size_t arena_bytes, double *seconds);
 

@@ -5,34 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../engine/model.h"
+#include "../engine/isa.h"
 #include "bench.h"
 #include "clock.h"
 
-#define DECLARE(isa) extern const bnnpan_peak_loops BNNPAN_JOIN(bnnpan_peak_loops, isa)
+#define DECLARE(isa) extern const bnnpan_peak_loops BNNPAN_JOIN(bnnpan_peak_loops, isa);
+BNNPAN_EACH_SET(DECLARE)
 
-DECLARE(portable);
-#ifdef BNNPAN_X86
-DECLARE(avx2);
-DECLARE(avx512);
-#endif
-#ifdef BNNPAN_AARCH64
-DECLARE(neon);
-#endif
-
+#define SET(isa) {#isa, &BNNPAN_JOIN(bnnpan_peak_loops, isa)},
 static const struct {
     const char *isa;
     const bnnpan_peak_loops *loops;
-} SETS[] = {
-    {"portable", &bnnpan_peak_loops_portable},
-#ifdef BNNPAN_X86
-    {"avx2", &bnnpan_peak_loops_avx2},
-    {"avx512", &bnnpan_peak_loops_avx512},
-#endif
-#ifdef BNNPAN_AARCH64
-    {"neon", &bnnpan_peak_loops_neon},
-#endif
-};
+} SETS[] = {BNNPAN_EACH_SET(SET)};
 
 enum { SET_COUNT = sizeof SETS / sizeof SETS[0] };
 

@@ -6,7 +6,6 @@
 #include <math.h>
 
 #include "../stages/head.h"
-#include "../stages/planes.h"
 #include "../stages/trunk.h"
 #include "exponential.h"
 #include "prior.h"
@@ -97,32 +96,21 @@ static void freeze(calibration *run, int32_t block, float *affine) {
     }
 }
 
-static void calibrate_block(calibration *run, int32_t block, int32_t count, const float *pan, const float *lms,
+static void calibrate_block(calibration *run, int32_t block, int32_t count, const bnnpan_planes *patches,
                             float *affines) {
-    const bnnpan_shape *shape = &run->model->shape;
-    const int32_t channels = shape->channels, latent = shape->latent;
-    const int32_t height = run->image.height, width = run->image.width;
-    const int64_t pixels = (int64_t)height * width;
+    const int32_t channels = run->model->shape.channels, latent = run->model->shape.latent;
+    const int64_t pixels = (int64_t)patches->height * patches->width;
     const float *weight = run->model->arrays[BNNPAN_LDPC_WEIGHT] + (int64_t)block * 2 * channels * latent;
     const float *bias = run->model->arrays[BNNPAN_LDPC_BIAS] + (int64_t)block * 2 * channels;
     bnnpan_linear(run->modulation, weight, bias, run->prior.latent, 2 * channels, latent);
     for (int32_t i = 0; i < 3 * channels; i++) run->sums[i] = 0;
     for (int32_t k = 0; k < count; k++) {
-        bnnpan_planes patch = {.kernels = run->model->kernels, .bands = shape->bands, .height = height, .width = width};
-        patch.pan = pan + k * pixels;
-        patch.lms = lms + (int64_t)k * shape->bands * pixels;
+        bnnpan_planes patch = bnnpan_planes_at(patches, k);
         bnnpan_image_start(&run->image, bnnpan_planes_read, &patch);
         bnnpan_trunk_run(&run->trunk, block + 1, affines, bnnpan_head_row, &run->head, add_statistics, run);
     }
     pool(run, (double)(count * pixels));
     freeze(run, block, affines + (int64_t)block * 2 * channels);
-}
-
-static void set_identity(float *affine, int32_t channels) {
-    for (int32_t c = 0; c < channels; c++) {
-        affine[c] = 1.0f;
-        affine[channels + c] = 0.0f;
-    }
 }
 
 size_t bnnpan_calibrate_arena_bytes(const bnnpan_model *model, int32_t height, int32_t width) {
@@ -138,10 +126,11 @@ int32_t bnnpan_calibrate(const bnnpan_model *model, int32_t count, int32_t heigh
     if (!bnnpan_is_aligned(pan) || !bnnpan_is_aligned(lms) || !bnnpan_is_aligned(affines)) return BNNPAN_NO_ARGUMENT;
     if (arena == NULL || arena_bytes < bnnpan_calibrate_arena_bytes(model, height, width)) return BNNPAN_SMALL_ARENA;
     lay_out(&run, model, height, width, arena);
-    bnnpan_prior_run(&run.prior, count, pan, lms);
-    for (int32_t block = 0; block < model->shape.blocks; block++) {
-        set_identity(affines + (int64_t)block * 2 * model->shape.channels, model->shape.channels);
-        calibrate_block(&run, block, count, pan, lms, affines);
-    }
+    const bnnpan_planes patches = {model->kernels, pan, lms, NULL, model->shape.bands, height, width};
+    bnnpan_prior_run(&run.prior, count, &patches);
+    /* A block's own affine must still be the identity when its statistics are taken. */
+    bnnpan_identity_affines(affines, model->shape.blocks, model->shape.channels);
+    for (int32_t block = 0; block < model->shape.blocks; block++)
+        calibrate_block(&run, block, count, &patches, affines);
     return BNNPAN_OK;
 }

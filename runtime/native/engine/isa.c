@@ -1,19 +1,16 @@
-/* Which sets of kernels this library holds, and which of them this processor can run. */
+#include "isa.h"
+
 #include <string.h>
 
-#include "model.h"
+#include "../bnnpan.h"
 
-#define DECLARE(isa) extern const bnnpan_kernels BNNPAN_JOIN(bnnpan_kernels, isa)
-
-DECLARE(portable);
+#define DECLARE(isa) extern const bnnpan_kernels BNNPAN_JOIN(bnnpan_kernels, isa);
+BNNPAN_EACH_SET(DECLARE)
 
 #ifdef BNNPAN_X86
-DECLARE(avx2);
-DECLARE(avx512);
+static int runs_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 
-static int has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
-
-static int has_avx512(void) {
+static int runs_avx512(void) {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
            __builtin_cpu_supports("avx512vpopcntdq");
@@ -21,25 +18,16 @@ static int has_avx512(void) {
 #endif
 
 #ifdef BNNPAN_AARCH64
-DECLARE(neon);
+static int runs_neon(void) { return 1; }
 #endif
 
-static int always(void) { return 1; }
+static int runs_portable(void) { return 1; }
 
-/* Best first. */
+#define LEVEL(isa) {&BNNPAN_JOIN(bnnpan_kernels, isa), BNNPAN_JOIN(runs, isa)},
 static const struct {
     const bnnpan_kernels *kernels;
     int (*available)(void);
-} LEVELS[] = {
-#ifdef BNNPAN_X86
-    {&bnnpan_kernels_avx512, has_avx512},
-    {&bnnpan_kernels_avx2, has_avx2},
-#endif
-#ifdef BNNPAN_AARCH64
-    {&bnnpan_kernels_neon, always},
-#endif
-    {&bnnpan_kernels_portable, always},
-};
+} LEVELS[] = {BNNPAN_EACH_SET(LEVEL)};
 
 enum { LEVEL_COUNT = sizeof LEVELS / sizeof LEVELS[0] };
 

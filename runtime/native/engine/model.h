@@ -3,6 +3,7 @@
 #define BNNPAN_MODEL_H
 
 #include "../bnnpan.h"
+#include "isa.h"
 #include "units.h"
 
 /* Largest sizes taken: with them no product of sizes reaches the limits of int32_t or of a 32-bit size_t. */
@@ -35,8 +36,5 @@ static inline int bnnpan_size_is_valid(int32_t height, int32_t width) {
 
 /* Whether bnnpan_fuse_tile takes a tile: a bnnpan_status. */
 int32_t bnnpan_tile_status(const bnnpan_model *model, const bnnpan_tile *tile);
-
-/* Kernels by name, or the best ones for NULL; NULL when not available on this processor. */
-const bnnpan_kernels *bnnpan_find_kernels(const char *isa);
 
 #endif

@@ -1,7 +1,5 @@
 #include "prior.h"
 
-#include "../stages/planes.h"
-
 static const float LEAK = 0.1f;
 
 static double leaky(double x) { return x >= 0 ? x : (double)LEAK * x; }
@@ -55,17 +53,14 @@ static void add_pair(bnnpan_prior *prior, int32_t y, double *sums) {
     }
 }
 
-static void pool_features(bnnpan_prior *prior, int32_t count, const float *pan, const float *lms, double *means) {
-    const int32_t latent = prior->model->shape.latent, height = prior->image.height, width = prior->image.width;
-    const int32_t bands = prior->model->shape.bands;
-    const int64_t pixels = (int64_t)height * width;
+static void pool_features(bnnpan_prior *prior, int32_t count, const bnnpan_planes *patches, double *means) {
+    const int32_t latent = prior->model->shape.latent;
+    const int64_t pixels = (int64_t)patches->height * patches->width;
     for (int32_t i = 0; i < latent; i++) means[i] = 0;
     for (int32_t k = 0; k < count; k++) {
-        bnnpan_planes patch = {.kernels = prior->model->kernels, .bands = bands, .height = height, .width = width};
-        patch.pan = pan + k * pixels;
-        patch.lms = lms + (int64_t)k * bands * pixels;
+        bnnpan_planes patch = bnnpan_planes_at(patches, k);
         bnnpan_image_start(&prior->image, bnnpan_planes_read, &patch);
-        for (int32_t y = 0; y < height; y += 2) add_pair(prior, y, means);
+        for (int32_t y = 0; y < patch.height; y += 2) add_pair(prior, y, means);
     }
     for (int32_t i = 0; i < latent; i++) means[i] /= (double)(count * pixels);
 }
@@ -91,11 +86,11 @@ static void denoise(bnnpan_prior *prior, int32_t step) {
         prior->latent[i] = latent_gain * prior->latent[i] + estimate_gain * estimate[i];
 }
 
-void bnnpan_prior_run(bnnpan_prior *prior, int32_t count, const float *pan, const float *lms) {
+void bnnpan_prior_run(bnnpan_prior *prior, int32_t count, const bnnpan_planes *patches) {
     const bnnpan_model *model = prior->model;
     const float *const *arrays = model->arrays;
     const int32_t latent = model->shape.latent;
-    pool_features(prior, count, pan, lms, prior->condition);
+    pool_features(prior, count, patches, prior->condition);
     leaky_all(prior->condition, latent);
     bnnpan_linear(prior->hidden, arrays[BNNPAN_ENCODER_HIDDEN_WEIGHT], arrays[BNNPAN_ENCODER_HIDDEN_BIAS],
                   prior->condition, latent, latent);

@@ -3,6 +3,7 @@
 #define BNNPAN_PRIOR_H
 
 #include "../stages/image.h"
+#include "../stages/planes.h"
 #include "model.h"
 
 typedef struct bnnpan_prior {
@@ -21,7 +22,7 @@ void bnnpan_linear(double *out, const float *weight, const float *bias, const do
 void bnnpan_prior_layout(bnnpan_prior *prior, bnnpan_arena *arena, const bnnpan_model *model, int32_t height,
                          int32_t width);
 
-/* Fills `latent` from patches pan (count, height, width), lms (count, B, height, width), each zero-padded. */
-void bnnpan_prior_run(bnnpan_prior *prior, int32_t count, const float *pan, const float *lms);
+/* Fills `latent` from `count` patches, each zero-padded, of which the first is given. */
+void bnnpan_prior_run(bnnpan_prior *prior, int32_t count, const bnnpan_planes *patches);
 
 #endif

@@ -22,7 +22,7 @@ typedef struct parts {
 } parts;
 
 static size_t lay_out(parts *at, void *memory, int32_t channels, int32_t blocks) {
-    const size_t units = (size_t)blocks * BNNPAN_UNITS_PER_BLOCK, c = (size_t)channels;
+    const size_t units = (size_t)blocks * BNNPAN_SUB_BANDS, c = (size_t)channels;
     bnnpan_arena arena = bnnpan_arena_open(memory);
     at->units = bnnpan_arena_take(&arena, 1, sizeof(bnnpan_units));
     at->unit = bnnpan_arena_take(&arena, units, sizeof(bnnpan_unit));
@@ -120,8 +120,8 @@ bnnpan_units *bnnpan_units_prepare(void *memory, const bnnpan_kernels *kernels, 
     parts at;
     lay_out(&at, memory, channels, blocks);
     *at.units = (bnnpan_units){kernels, channels, blocks, words_of(channels), outer_skip, at.unit};
-    for (int32_t index = 0; index < blocks * BNNPAN_UNITS_PER_BLOCK; index++) {
-        const size_t block = (size_t)(index / BNNPAN_UNITS_PER_BLOCK), sub_band = (size_t)index % BNNPAN_UNITS_PER_BLOCK;
+    for (int32_t index = 0; index < blocks * BNNPAN_SUB_BANDS; index++) {
+        const size_t block = (size_t)(index / BNNPAN_SUB_BANDS), sub_band = (size_t)index % BNNPAN_SUB_BANDS;
         at.unit[index] = prepare_unit(channels, bits, parameters, block * block_stride + sub_band * c, &at);
         bits += bnnpan_unit_bits_bytes(channels);
         at.filters += c;

@@ -2,10 +2,9 @@
 #ifndef BNNPAN_UNITS_H
 #define BNNPAN_UNITS_H
 
+#include "../bnnpan.h"
 #include "../kernels/kernels.h"
 #include "arena.h"
-
-enum { BNNPAN_UNITS_PER_BLOCK = 4 }; /* LL, LH, HL, HH */
 
 /* Parameters of a unit, (C) each, in the order they are given. */
 enum {
@@ -28,7 +27,7 @@ typedef struct bnnpan_units {
 } bnnpan_units;
 
 static inline const bnnpan_unit *bnnpan_unit_of(const bnnpan_units *units, int32_t block, int32_t sub_band) {
-    return &units->unit[block * BNNPAN_UNITS_PER_BLOCK + sub_band];
+    return &units->unit[block * BNNPAN_SUB_BANDS + sub_band];
 }
 
 /* Bytes of the packed filters of one unit: (C, 3, 3, 4 * ceil(C / 32)). */
@@ -37,7 +36,7 @@ size_t bnnpan_unit_bits_bytes(int32_t channels);
 /* Memory for bnnpan_units_prepare. */
 size_t bnnpan_units_bytes(int32_t channels, int32_t blocks);
 
-/* Prepares units in `memory`, aligned to BNNPAN_ALIGNMENT; nothing given is needed afterwards.
+/* Prepares units in `memory`, at any alignment; nothing given is needed afterwards.
  * bits          (N, 4, C, 3, 3, 4 * ceil(C / 32)), as BNNPAN_TRUNK_BITS
  * parameters    each (4, C) of block 0; block n lies n * block_stride floats further */
 bnnpan_units *bnnpan_units_prepare(void *memory, const bnnpan_kernels *kernels, int32_t channels, int32_t blocks,

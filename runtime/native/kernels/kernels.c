@@ -13,6 +13,7 @@ const bnnpan_kernels BNNPAN_KERNEL(bnnpan_kernels) = {
     .inverse_haar_rows = BNNPAN_KERNEL(inverse_haar_rows),
     .weigh_rows = BNNPAN_KERNEL(weigh_rows),
     .normalise_row = BNNPAN_KERNEL(normalise_row),
+    .mix_rows = BNNPAN_KERNEL(mix_rows),
     .split_row = BNNPAN_KERNEL(split_row),
     .join_row = BNNPAN_KERNEL(join_row),
     .quantise_row = BNNPAN_KERNEL(quantise_row),

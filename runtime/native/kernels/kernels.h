@@ -89,6 +89,11 @@ typedef struct bnnpan_taps {
     float weight[BNNPAN_MAX_TAPS];
 } bnnpan_taps;
 
+/* DN of network unit 0, and DN per network unit. */
+typedef struct bnnpan_scaling {
+    float offset, scale;
+} bnnpan_scaling;
+
 typedef struct bnnpan_kernels {
     const char *name;
     /* Signs of x (C, stride) against threshold (C), into one packed row. */
@@ -102,7 +107,8 @@ typedef struct bnnpan_kernels {
                     int32_t stride, int32_t n, uint32_t *next, float *scratch);
     /* Two pixel rows of 2n columns of every filter, Haar transformed: x (4, outputs, stride). Weight and bias are half
      * those of the convolution, which is the transform's factor. */
-    void (*head_rows)(const bnnpan_pixel_rows *rows, const bnnpan_filters *filters, float *x, int32_t stride, int32_t n);
+    void (*head_rows)(const bnnpan_pixel_rows *rows, const bnnpan_filters *filters, float *x, int32_t stride,
+                      int32_t n);
     /* Two split pixel rows of every filter: even and odd (outputs, split row). */
     void (*convolve_rows)(const bnnpan_pixel_rows *rows, const bnnpan_filters *filters, float *even, float *odd,
                           int32_t n);
@@ -110,13 +116,17 @@ typedef struct bnnpan_kernels {
     void (*inverse_haar_rows)(const float *const sub_bands[4], float *even, float *odd, int32_t n);
     /* The weighted sum of rows of n values, at any address. */
     void (*weigh_rows)(float *out, const bnnpan_taps *taps, int32_t n);
-    /* DN of type `sample` to network units: DN / dn_scale, 0 where DN equals *nodata. */
-    void (*normalise_row)(int32_t sample, const void *dn, float dn_scale, const float *nodata, float *out, int32_t n);
+    /* DN of type `sample` to network units: (DN - offset) / scale, 0 where DN equals *nodata. */
+    void (*normalise_row)(int32_t sample, const void *dn, bnnpan_scaling scaling, const float *nodata, float *out,
+                          int32_t n);
+    /* `bands` rows of m and one of p behind them, `floats` values each, whole pairs of cache lines: p becomes
+     * d = p - explained * m - ..., band after band, then each m becomes m + injected * d. */
+    void (*mix_rows)(float *rows, int32_t floats, int32_t bands, const float *explained, const float *injected);
     /* A row of 2n values to its even and odd ones, and back. */
     void (*split_row)(const float *row, float *even, float *odd, int32_t n);
     void (*join_row)(const float *even, const float *odd, float *row, int32_t n);
-    /* Network units to DN of type `sample`, see bnnpan_fuse_tile. */
-    void (*quantise_row)(int32_t sample, const float *x, float dn_scale, void *dn, int32_t n);
+    /* Network units to DN of type `sample`, x * scale + offset, see bnnpan_fuse_tile. */
+    void (*quantise_row)(int32_t sample, const float *x, bnnpan_scaling scaling, void *dn, int32_t n);
 } bnnpan_kernels;
 
 #define BNNPAN_JOIN2(a, b) a##_##b
@@ -135,11 +145,13 @@ void BNNPAN_KERNEL(convolve_rows)(const bnnpan_pixel_rows *rows, const bnnpan_fi
                                   float *odd, int32_t n);
 void BNNPAN_KERNEL(inverse_haar_rows)(const float *const sub_bands[4], float *even, float *odd, int32_t n);
 void BNNPAN_KERNEL(weigh_rows)(float *out, const bnnpan_taps *taps, int32_t n);
-void BNNPAN_KERNEL(normalise_row)(int32_t sample, const void *dn, float dn_scale, const float *nodata, float *out,
-                                  int32_t n);
+void BNNPAN_KERNEL(normalise_row)(int32_t sample, const void *dn, bnnpan_scaling scaling, const float *nodata,
+                                  float *out, int32_t n);
+void BNNPAN_KERNEL(mix_rows)(float *rows, int32_t floats, int32_t bands, const float *explained,
+                             const float *injected);
 void BNNPAN_KERNEL(split_row)(const float *row, float *even, float *odd, int32_t n);
 void BNNPAN_KERNEL(join_row)(const float *even, const float *odd, float *row, int32_t n);
-void BNNPAN_KERNEL(quantise_row)(int32_t sample, const float *x, float dn_scale, void *dn, int32_t n);
+void BNNPAN_KERNEL(quantise_row)(int32_t sample, const float *x, bnnpan_scaling scaling, void *dn, int32_t n);
 #endif
 
 /* Pixels that nbc_row works on at a time: a whole number of vectors of every set, and independent sums enough to hide

@@ -1,5 +1,5 @@
-/* As fast as this instruction set can be: loops for the peaks that `bnnpan bench` measures rows against. Pixels and sums
- * stay in registers and every weight serves many of them; there are enough independent sums to hide latencies. */
+/* As fast as this instruction set can be: loops for the peaks that `bnnpan bench` measures rows against. Pixels and
+ * sums stay in registers and every weight serves many of them; there are enough independent sums to hide latencies. */
 #include "../bench/peaks.h"
 
 #include <string.h>

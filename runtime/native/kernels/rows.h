@@ -21,6 +21,12 @@ static inline int32_t bnnpan_split_floats(int32_t n) { return 2 * bnnpan_half_fl
 static inline float *bnnpan_even(float *row) { return row + BNNPAN_ROW_ALIGNMENT; }
 static inline float *bnnpan_odd(float *row, int32_t n) { return row + bnnpan_half_floats(n) + BNNPAN_ROW_ALIGNMENT; }
 
+/* The same of a row that is only read. */
+static inline const float *bnnpan_read_even(const float *row) { return row + BNNPAN_ROW_ALIGNMENT; }
+static inline const float *bnnpan_read_odd(const float *row, int32_t n) {
+    return row + bnnpan_half_floats(n) + BNNPAN_ROW_ALIGNMENT;
+}
+
 /* A row of n packed pixels: word w of pixel x is row[w * stride + BNNPAN_ROW_ALIGNMENT + x]; the words of pixels -1 and
  * n are zero. */
 static inline int32_t bnnpan_packed_stride(int32_t n) { return bnnpan_row_length(n) + 2 * BNNPAN_ROW_ALIGNMENT; }

@@ -7,7 +7,8 @@ static size_t sample_bytes(int32_t sample) {
     return BYTES[sample];
 }
 
-int32_t bnnpan_scene_ms_length(const bnnpan_axis *axis, int32_t phase, int32_t count) {
+/* Height or width of MS that a tile must come with. */
+static int32_t ms_length(const bnnpan_axis *axis, int32_t phase, int32_t count) {
     return (phase + count - 1) / axis->ratio + axis->taps;
 }
 
@@ -24,8 +25,8 @@ void bnnpan_scene_layout(bnnpan_scene *scene, bnnpan_arena *arena, const bnnpan_
     scene->kernels = kernels;
     scene->tile = tile;
     scene->bands = bands;
-    scene->ms_height = bnnpan_scene_ms_length(&tile->rows, tile->row_phase, tile->height);
-    scene->ms_width = bnnpan_scene_ms_length(&tile->cols, tile->col_phase, tile->width);
+    scene->ms_height = ms_length(&tile->rows, tile->row_phase, tile->height);
+    scene->ms_width = ms_length(&tile->cols, tile->col_phase, tile->width);
     /* Runs of a phase begin anywhere and are computed in whole vectors. */
     scene->ms_stride = (size_t)bnnpan_row_length(scene->ms_width) + BNNPAN_ROW_ALIGNMENT;
     const size_t rows = (size_t)tile->rows.taps * (size_t)bands;
@@ -44,11 +45,14 @@ void bnnpan_scene_start(bnnpan_scene *scene) {
     memset(scene->tall, 0, scene->ms_stride * sizeof(float));
 }
 
-static void normalise(const bnnpan_scene *scene, const void *raster, size_t first, const float *nodata, float *out,
-                      int32_t n) {
-    const bnnpan_tile *tile = scene->tile;
-    const char *dn = (const char *)raster + first * sample_bytes(tile->sample);
-    scene->kernels->normalise_row(tile->sample, dn, tile->dn_scale, nodata, out, n);
+static void normalise(const bnnpan_scene *scene, const void *raster, size_t first, bnnpan_scaling scaling,
+                      const float *nodata, float *out, int32_t n) {
+    const int32_t sample = scene->tile->sample;
+    scene->kernels->normalise_row(sample, (const char *)raster + first * sample_bytes(sample), scaling, nodata, out, n);
+}
+
+static bnnpan_scaling ms_scaling(const bnnpan_tile *tile, int32_t band) {
+    return (bnnpan_scaling){tile->ms_offset[band], tile->ms_scale[band]};
 }
 
 /* Row `row` of MS, all bands, in its slot of the ring. */
@@ -61,7 +65,8 @@ static void load_ms(bnnpan_scene *scene, int32_t last) {
     for (; scene->loaded <= last && scene->loaded < scene->ms_height; scene->loaded++)
         for (int32_t band = 0; band < scene->bands; band++) {
             const size_t row = (size_t)band * (size_t)scene->ms_height + (size_t)scene->loaded;
-            normalise(scene, tile->ms, row * (size_t)scene->ms_width, tile->has_ms_nodata ? &tile->ms_nodata : NULL,
+            normalise(scene, tile->ms, row * (size_t)scene->ms_width, ms_scaling(tile, band),
+                      tile->has_ms_nodata ? &tile->ms_nodata : NULL,
                       ms_row(scene, scene->loaded) + (size_t)band * scene->ms_stride, scene->ms_width);
         }
 }
@@ -126,9 +131,12 @@ void bnnpan_scene_read(void *context, int32_t y, float *rows) {
         for (int32_t place = 0; place < tile->cols.ratio && place < tile->width; place++)
             interpolate_phase(scene, place, bnnpan_even(lms), bnnpan_odd(lms, n));
     }
-    normalise(scene, tile->pan, (size_t)y * (size_t)tile->width, tile->has_pan_nodata ? &tile->pan_nodata : NULL,
-              scene->row, tile->width);
+    normalise(scene, tile->pan, (size_t)y * (size_t)tile->width, (bnnpan_scaling){tile->pan_offset, tile->pan_scale},
+              tile->has_pan_nodata ? &tile->pan_nodata : NULL, scene->row, tile->width);
     scene->kernels->split_row(scene->row, bnnpan_even(pan), bnnpan_odd(pan, n), n);
+    /* The zeros around the columns stay zeros. */
+    if (tile->explained != NULL)
+        scene->kernels->mix_rows(rows, bnnpan_split_floats(n), scene->bands, tile->explained, tile->injected);
 }
 
 void bnnpan_scene_write(void *context, int32_t y, const float *rows) {
@@ -138,9 +146,9 @@ void bnnpan_scene_write(void *context, int32_t y, const float *rows) {
     const size_t split = (size_t)bnnpan_split_floats(n), bytes = sample_bytes(tile->sample);
     const size_t width = (size_t)tile->core_width, height = (size_t)tile->core_height;
     for (int32_t band = 0; band < scene->bands; band++) {
-        const float *even = rows + (size_t)band * split + BNNPAN_ROW_ALIGNMENT;
-        scene->kernels->join_row(even, even + bnnpan_half_floats(n), scene->row, n);
-        scene->kernels->quantise_row(tile->sample, scene->row + tile->core_col, tile->dn_scale, scene->dn,
+        const float *row = rows + (size_t)band * split;
+        scene->kernels->join_row(bnnpan_read_even(row), bnnpan_read_odd(row, n), scene->row, n);
+        scene->kernels->quantise_row(tile->sample, scene->row + tile->core_col, ms_scaling(tile, band), scene->dn,
                                      tile->core_width);
         const size_t first = ((size_t)band * height + (size_t)core_y) * width;
         memcpy((char *)tile->product + first * bytes, scene->dn, width * bytes);

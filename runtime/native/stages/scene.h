@@ -22,9 +22,6 @@ typedef struct bnnpan_scene {
     void *dn;         /* (width) one row of the product */
 } bnnpan_scene;
 
-/* Height and width of MS that a tile must come with. */
-int32_t bnnpan_scene_ms_length(const bnnpan_axis *axis, int32_t phase, int32_t count);
-
 /* Whether PAN, MS and product are given, aligned for the type of their samples. */
 int bnnpan_scene_is_given(const bnnpan_tile *tile);
 

@@ -23,13 +23,35 @@ typedef struct bnnpan_trunk {
     int32_t packed_stride; /* words between packed rows */
     float *x;              /* (blocks + 1, 4, C, stride) rows in flight */
     bnnpan_output *outputs; /* (blocks, 4, C) */
-    uint32_t *packed;      /* (blocks, 4, 3, words, packed_stride) */
+    uint32_t *packed;      /* (blocks, 4, BNNPAN_PACKED_ROWS, words, packed_stride) */
     uint32_t *outside;     /* (words, packed_stride) zeros */
     float *scratch;        /* of nbc_row */
 } bnnpan_trunk;
 
 void bnnpan_trunk_layout(bnnpan_trunk *trunk, bnnpan_arena *arena, const bnnpan_units *units, int32_t rows,
                          int32_t cols);
+
+/* Packed rows kept of each sub-band: the one computed and its neighbours. */
+enum { BNNPAN_PACKED_ROWS = 3 };
+
+/* Floats of one row of one sub-band, (C, stride). */
+static inline size_t bnnpan_sub_band_floats(const bnnpan_trunk *trunk) {
+    return (size_t)trunk->units->channels * (size_t)trunk->stride;
+}
+
+/* Words of one packed row. */
+static inline size_t bnnpan_packed_words(const bnnpan_trunk *trunk) {
+    return (size_t)trunk->units->words * (size_t)trunk->packed_stride;
+}
+
+/* The packed input row `row` of a block, (words, packed_stride). */
+static inline uint32_t *bnnpan_packed_row(const bnnpan_trunk *trunk, int32_t block, int32_t sub_band, int32_t row) {
+    const int32_t chain = block * BNNPAN_SUB_BANDS + sub_band;
+    return trunk->packed + (size_t)(chain * BNNPAN_PACKED_ROWS + row % BNNPAN_PACKED_ROWS) * bnnpan_packed_words(trunk);
+}
+
+/* Affines (blocks, 2, C) that change nothing. */
+void bnnpan_identity_affines(float *affines, int32_t blocks, int32_t channels);
 
 /* Runs the first `blocks` blocks over a window; affines (blocks, 2, C). */
 void bnnpan_trunk_run(bnnpan_trunk *trunk, int32_t blocks, const float *affines, bnnpan_row_source *source,

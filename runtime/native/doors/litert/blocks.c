@@ -14,18 +14,18 @@ static const int32_t PLACES[BNNPAN_UNIT_PARAMETERS] = {
 static void gather(const litert_graph *graph, const litert_group *group, int32_t place, size_t bytes, void *target) {
     uint8_t *next = target;
     for (int32_t block = 0; block < group->blocks; block++)
-        for (int32_t i = 0; i < BNNPAN_UNITS_PER_BLOCK; i++, next += bytes)
+        for (int32_t i = 0; i < BNNPAN_SUB_BANDS; i++, next += bytes)
             memcpy(next, graph->context->tensors[group->unit[block][i]->match.tensor[place]].data, bytes);
 }
 
 static bool prepare_units(litert_blocks *blocks, const litert_graph *graph, const litert_group *group,
                           const bnnpan_kernels *kernels) {
     const int32_t channels = group->unit[0][0]->match.channels;
-    const size_t units = (size_t)group->blocks * BNNPAN_UNITS_PER_BLOCK, floats = units * (size_t)channels;
+    const size_t units = (size_t)group->blocks * BNNPAN_SUB_BANDS, floats = units * (size_t)channels;
     const float *parameters[BNNPAN_UNIT_PARAMETERS];
     float *values = malloc(BNNPAN_UNIT_PARAMETERS * floats * sizeof *values);
     uint8_t *bits = malloc(units * bnnpan_unit_bits_bytes(channels));
-    blocks->memory = malloc(bnnpan_units_bytes(channels, group->blocks) + BNNPAN_ALIGNMENT);
+    blocks->memory = malloc(bnnpan_units_bytes(channels, group->blocks));
     if (values != NULL && bits != NULL && blocks->memory != NULL) {
         for (int32_t i = 0; i < BNNPAN_UNIT_PARAMETERS; i++) {
             parameters[i] = values + (size_t)i * floats;
@@ -34,10 +34,9 @@ static bool prepare_units(litert_blocks *blocks, const litert_graph *graph, cons
         float *gamma = values + BNNPAN_UNIT_GAMMA * floats; /* LCE adds what the library subtracts */
         for (size_t i = 0; i < floats; i++) gamma[i] = -gamma[i];
         gather(graph, group, UNIT_FILTER, bnnpan_unit_bits_bytes(channels), bits);
-        const bnnpan_arena arena = bnnpan_arena_open(blocks->memory);
-        blocks->units = bnnpan_units_prepare(arena.base, kernels, channels, group->blocks,
+        blocks->units = bnnpan_units_prepare(blocks->memory, kernels, channels, group->blocks,
                                              group->unit[0][0]->outer_skip, bits, parameters,
-                                             BNNPAN_UNITS_PER_BLOCK * (size_t)channels);
+                                             BNNPAN_SUB_BANDS * (size_t)channels);
     }
     free(values);
     free(bits);

@@ -15,7 +15,7 @@ typedef enum piece_size { TAKE_OPERATOR, TAKE_TRUNK, TAKE_NETWORK, PIECE_SIZES }
 
 typedef struct door {
     litert_delegate delegate;
-    litert_pending pending; /* on its way into the node that will own it */
+    litert_piece *pending; /* on its way into the node that will own it */
     const bnnpan_kernels *kernels;
     piece_size largest;
     int32_t taken[PIECE_SIZES]; /* pieces of each size in the last graph */
@@ -33,7 +33,7 @@ static void select_match(const pattern_match *match, const node_selection *chose
 
 static void select_group(const litert_group *group, const node_selection *chosen) {
     for (int32_t block = 0; block < group->blocks; block++)
-        for (int32_t i = 0; i < BNNPAN_UNITS_PER_BLOCK; i++) select_match(&group->unit[block][i]->match, chosen);
+        for (int32_t i = 0; i < BNNPAN_SUB_BANDS; i++) select_match(&group->unit[block][i]->match, chosen);
 }
 
 static void list_nodes(const litert_graph *graph, const node_selection *chosen) {
@@ -60,52 +60,54 @@ static bool stands_alone(const litert_graph *graph, const node_selection *chosen
     return true;
 }
 
-/* Puts the pending piece into a node in place of the selection. */
-static litert_status place(door *self, const litert_graph *graph, const node_selection *chosen, piece_size size) {
+/* Puts a piece into a node in place of the selection. */
+static litert_status place(door *self, const litert_graph *graph, const node_selection *chosen, piece_size size,
+                           litert_piece *piece) {
     const litert_registration registration = size == TAKE_NETWORK ? litert_network_registration()
                                                                   : litert_trunk_registration();
+    self->pending = piece;
     const litert_status status = graph->context->replace_node_subsets(graph->context, registration, chosen->nodes,
                                                                       &self->delegate);
-    if (self->pending.piece != NULL) self->pending.close(self->pending.piece);
-    self->pending.piece = NULL;
+    litert_close_piece(self->pending);
+    self->pending = NULL;
     self->taken[size]++;
     for (int32_t i = 0; i < graph->count; i++)
         if (chosen->taken[i]) graph->operations[i].lce = LCE_NONE;
     return status;
 }
 
-/* Without memory for a piece its operations are left to smaller ones. */
-static bool give_up(door *self) {
-    if (self->pending.piece != NULL) self->pending.close(self->pending.piece);
-    self->pending.piece = NULL;
-    return false;
+static void select_nothing(const litert_graph *graph, const node_selection *chosen) {
+    memset(chosen->taken, 0, (size_t)graph->count * sizeof *chosen->taken);
 }
 
+/* Without memory for a piece its operations are left to smaller ones. */
 static bool take_network(door *self, const litert_graph *graph, const litert_group *group,
                          const node_selection *chosen, litert_status *status) {
     litert_network network;
     if (self->largest < TAKE_NETWORK || !litert_match_network(graph, group, &network)) return false;
-    memset(chosen->taken, 0, (size_t)graph->count * sizeof *chosen->taken);
+    select_nothing(graph, chosen);
     select_group(&network.group, chosen);
     select_match(&network.head, chosen);
     select_match(&network.tail, chosen);
     list_nodes(graph, chosen);
     if (!stands_alone(graph, chosen, &network.tail.tensor[NETWORK_HRMS], 1)) return false;
-    if (!litert_open_network(&self->pending, graph, &network, self->kernels)) return give_up(self);
-    *status = place(self, graph, chosen, TAKE_NETWORK);
+    litert_piece *piece = litert_open_network(graph, &network, self->kernels);
+    if (piece == NULL) return false;
+    *status = place(self, graph, chosen, TAKE_NETWORK, piece);
     return true;
 }
 
 static bool take_trunk(door *self, const litert_graph *graph, const litert_group *group,
                        const node_selection *chosen, litert_status *status) {
-    int32_t outputs[BNNPAN_UNITS_PER_BLOCK];
-    for (int32_t i = 0; i < BNNPAN_UNITS_PER_BLOCK; i++) outputs[i] = group->unit[group->blocks - 1][i]->output;
-    memset(chosen->taken, 0, (size_t)graph->count * sizeof *chosen->taken);
+    int32_t outputs[BNNPAN_SUB_BANDS];
+    for (int32_t i = 0; i < BNNPAN_SUB_BANDS; i++) outputs[i] = group->unit[group->blocks - 1][i]->output;
+    select_nothing(graph, chosen);
     select_group(group, chosen);
     list_nodes(graph, chosen);
-    if (!stands_alone(graph, chosen, outputs, BNNPAN_UNITS_PER_BLOCK)) return false;
-    if (!litert_open_trunk(&self->pending, graph, group, self->kernels)) return give_up(self);
-    *status = place(self, graph, chosen, TAKE_TRUNK);
+    if (!stands_alone(graph, chosen, outputs, BNNPAN_SUB_BANDS)) return false;
+    litert_piece *piece = litert_open_trunk(graph, group, self->kernels);
+    if (piece == NULL) return false;
+    *status = place(self, graph, chosen, TAKE_TRUNK, piece);
     return true;
 }
 
@@ -151,15 +153,6 @@ static litert_status prepare(litert_context *context, litert_delegate *delegate)
     free(chosen.nodes);
     litert_graph_close(&graph);
     return status;
-}
-
-void *litert_take_over(litert_context *context, const char *buffer, size_t length) {
-    litert_pending *pending = ((const litert_partition *)(const void *)buffer)->delegate->data;
-    void *piece = pending->piece;
-    (void)context;
-    (void)length;
-    pending->piece = NULL;
-    return piece;
 }
 
 static const char *const SIZES[PIECE_SIZES] = {"operator", "trunk", "network"};

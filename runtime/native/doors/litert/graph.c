@@ -85,13 +85,18 @@ void litert_graph_close(litert_graph *graph) {
 }
 
 const litert_operation *litert_only_consumer(const litert_graph *graph, int32_t tensor) {
-    if (litert_consumer_count(graph, tensor) != 1) return NULL;
-    return &graph->operations[graph->consumers[graph->first_consumer[tensor]]];
+    const int32_t first = graph->first_consumer[tensor];
+    return graph->first_consumer[tensor + 1] - first == 1 ? &graph->operations[graph->consumers[first]] : NULL;
 }
 
 litert_tensor *litert_tensor_of(const litert_context *context, const litert_ints *list, int32_t place) {
     if (place >= list->size || list->data[place] < 0 || (size_t)list->data[place] >= context->tensors_size) return NULL;
     return &context->tensors[list->data[place]];
+}
+
+bool litert_same_dims(const litert_tensor *one, const litert_tensor *other) {
+    const size_t bytes = (size_t)one->dims->size * sizeof one->dims->data[0];
+    return one->dims->size == other->dims->size && memcmp(one->dims->data, other->dims->data, bytes) == 0;
 }
 
 litert_status litert_resize(litert_context *context, litert_tensor *tensor, int32_t rank, const int32_t *dims) {
@@ -109,6 +114,6 @@ bool litert_is_constant(const litert_tensor *tensor, int32_t type, int64_t count
     const litert_ints *dims = tensor->dims;
     for (int32_t i = 0; i + 1 < dims->size; i++)
         if (dims->data[i] != 1) return false;
-    return (dims->size > 0 ? dims->data[dims->size - 1] : 1) == count &&
+    return (dims->size > 0 ? litert_last_dim(tensor) : 1) == count &&
            tensor->bytes == (size_t)count * sizeof(float);
 }

@@ -34,15 +34,17 @@ typedef struct litert_graph {
 bool litert_graph_open(litert_graph *graph, litert_context *context);
 void litert_graph_close(litert_graph *graph);
 
-static inline int32_t litert_consumer_count(const litert_graph *graph, int32_t tensor) {
-    return graph->first_consumer[tensor + 1] - graph->first_consumer[tensor];
-}
-
 /* The only operation that takes a tensor, or NULL. */
 const litert_operation *litert_only_consumer(const litert_graph *graph, int32_t tensor);
 
 /* The tensor of an input or output list, or NULL where the list ends or the place is left empty. */
 litert_tensor *litert_tensor_of(const litert_context *context, const litert_ints *list, int32_t place);
+
+static inline int32_t litert_last_dim(const litert_tensor *tensor) {
+    return tensor->dims->data[tensor->dims->size - 1];
+}
+
+bool litert_same_dims(const litert_tensor *one, const litert_tensor *other);
 
 /* Gives a tensor its size before the graph runs. */
 litert_status litert_resize(litert_context *context, litert_tensor *tensor, int32_t rank, const int32_t *dims);

@@ -30,14 +30,11 @@ static chain follow_chain(const litert_unit *units, int32_t count, const litert_
     return found;
 }
 
-static bool same_size(const litert_graph *graph, int32_t one, int32_t other) {
-    const litert_ints *a = graph->context->tensors[one].dims, *b = graph->context->tensors[other].dims;
-    return a->size == b->size && memcmp(a->data, b->data, (size_t)a->size * sizeof a->data[0]) == 0;
-}
-
 /* Whether two chains can be sub-bands of the same blocks. */
 static bool belong_together(const litert_graph *graph, const chain *one, const chain *other) {
-    if (one->blocks != other->blocks || !same_size(graph, one->unit[0]->input, other->unit[0]->input))
+    const litert_tensor *tensors = graph->context->tensors;
+    if (one->blocks != other->blocks ||
+        !litert_same_dims(&tensors[one->unit[0]->input], &tensors[other->unit[0]->input]))
         return false;
     const int32_t channels = one->unit[0]->match.channels;
     for (int32_t i = 0; i < one->blocks; i++) {
@@ -63,11 +60,11 @@ static int32_t gains_of(const chain *of) {
 }
 
 /* With gains: one chain, LL, has an offset in every block. Without: none has. */
-static bool make_group(chain *const members[BNNPAN_UNITS_PER_BLOCK], litert_group *group) {
+static bool make_group(chain *const members[BNNPAN_SUB_BANDS], litert_group *group) {
     const int32_t blocks = members[0]->blocks, gains = gains_of(members[0]);
     int32_t low = 0, with_offsets = 0;
     if (gains != 0 && gains != blocks) return false;
-    for (int32_t i = 0; i < BNNPAN_UNITS_PER_BLOCK; i++) {
+    for (int32_t i = 0; i < BNNPAN_SUB_BANDS; i++) {
         const int32_t offsets = offsets_of(members[i]);
         if (offsets != 0 && offsets != blocks) return false;
         with_offsets += offsets != 0;
@@ -76,21 +73,21 @@ static bool make_group(chain *const members[BNNPAN_UNITS_PER_BLOCK], litert_grou
     if (with_offsets != (gains != 0)) return false;
     group->blocks = blocks;
     for (int32_t block = 0; block < blocks; block++)
-        for (int32_t i = 0; i < BNNPAN_UNITS_PER_BLOCK; i++)
-            group->unit[block][i] = members[(low + i) % BNNPAN_UNITS_PER_BLOCK]->unit[block];
+        for (int32_t i = 0; i < BNNPAN_SUB_BANDS; i++)
+            group->unit[block][i] = members[(low + i) % BNNPAN_SUB_BANDS]->unit[block];
     return true;
 }
 
 /* Each chain with the next three that belong to it: the exporter writes the sub-bands of a block side by side. */
 static void group_chains(litert_groups *groups, const litert_graph *graph, chain *chains, int32_t count) {
     for (int32_t first = 0; first < count; first++) {
-        chain *members[BNNPAN_UNITS_PER_BLOCK];
+        chain *members[BNNPAN_SUB_BANDS];
         int32_t found = 0;
-        for (int32_t i = first; i < count && found < BNNPAN_UNITS_PER_BLOCK; i++)
+        for (int32_t i = first; i < count && found < BNNPAN_SUB_BANDS; i++)
             if (!chains[i].grouped && !chains[first].grouped && belong_together(graph, &chains[first], &chains[i]))
                 members[found++] = &chains[i];
-        if (found < BNNPAN_UNITS_PER_BLOCK || !make_group(members, &groups->group[groups->count])) continue;
-        for (int32_t i = 0; i < BNNPAN_UNITS_PER_BLOCK; i++) members[i]->grouped = true;
+        if (found < BNNPAN_SUB_BANDS || !make_group(members, &groups->group[groups->count])) continue;
+        for (int32_t i = 0; i < BNNPAN_SUB_BANDS; i++) members[i]->grouped = true;
         groups->count++;
     }
 }
@@ -100,7 +97,7 @@ bool litert_groups_open(litert_groups *groups, const litert_graph *graph) {
     for (int32_t i = 0; i < graph->count; i++) convolutions += graph->operations[i].lce == LCE_BCONV;
     memset(groups, 0, sizeof *groups);
     groups->units = calloc((size_t)convolutions + 1, sizeof *groups->units);
-    groups->group = calloc((size_t)convolutions / BNNPAN_UNITS_PER_BLOCK + 1, sizeof *groups->group);
+    groups->group = calloc((size_t)convolutions / BNNPAN_SUB_BANDS + 1, sizeof *groups->group);
     chain *chains = calloc((size_t)convolutions + 1, sizeof *chains);
     const bool allocated = groups->units != NULL && groups->group != NULL && chains != NULL;
     if (allocated) {

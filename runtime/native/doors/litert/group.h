@@ -8,7 +8,7 @@
 typedef struct litert_group {
     int32_t blocks;
     /* (blocks, sub-bands) in the order of the library, LL first */
-    const litert_unit *unit[BNNPAN_MAX_BLOCKS][BNNPAN_UNITS_PER_BLOCK];
+    const litert_unit *unit[BNNPAN_MAX_BLOCKS][BNNPAN_SUB_BANDS];
 } litert_group;
 
 typedef struct litert_groups {

@@ -75,12 +75,9 @@ size_t lce_patch_words(const lce_convolution *convolution) {
            (size_t)lce_words(convolution->options.channels_in);
 }
 
-static int32_t output_blocks(const lce_convolution *convolution) {
-    return (convolution->channels_out + LCE_OUTPUT_BLOCK - 1) / LCE_OUTPUT_BLOCK;
-}
-
 size_t lce_blocked_filter_words(const lce_convolution *convolution) {
-    return (size_t)output_blocks(convolution) * lce_patch_words(convolution) * LCE_OUTPUT_BLOCK;
+    const int32_t blocks = (convolution->channels_out + LCE_OUTPUT_BLOCK - 1) / LCE_OUTPUT_BLOCK;
+    return (size_t)blocks * lce_patch_words(convolution) * LCE_OUTPUT_BLOCK;
 }
 
 void lce_block_filter(const lce_convolution *convolution, const uint32_t *filter, uint32_t *blocked) {
@@ -94,20 +91,21 @@ void lce_block_filter(const lce_convolution *convolution, const uint32_t *filter
 
 /* Copies the input words under the filter at one output pixel; taps outside read positive signs, and are masked
  * where the padding is zero. Returns the number of taps that count. */
-static int32_t gather_patch(const lce_convolution *c, const uint32_t *image, int64_t row, int64_t col) {
-    const int32_t words = lce_words(c->options.channels_in);
-    uint32_t *patch = c->patch, *mask = c->mask;
+static int32_t gather_patch(const lce_convolution *convolution, const uint32_t *image, int64_t top, int64_t left) {
+    const lce_options *options = &convolution->options;
+    const int32_t words = lce_words(options->channels_in);
+    uint32_t *patch = convolution->patch, *mask = convolution->mask;
     int32_t taps = 0;
-    for (int32_t i = 0; i < c->filter_rows; i++)
-        for (int32_t j = 0; j < c->filter_cols; j++, patch += words, mask += words) {
-            const int64_t y = row + (int64_t)i * c->options.dilation_rows;
-            const int64_t x = col + (int64_t)j * c->options.dilation_cols;
-            const bool inside = y >= 0 && y < c->rows && x >= 0 && x < c->cols;
-            const bool counts = inside || c->options.pad_value == 1;
-            const uint32_t *pixel = inside ? image + (y * c->cols + x) * words : NULL;
-            for (int32_t w = 0; w < words; w++) {
-                patch[w] = inside ? pixel[w] : 0;
-                mask[w] = counts ? UINT32_MAX : 0;
+    for (int32_t i = 0; i < convolution->filter_rows; i++)
+        for (int32_t j = 0; j < convolution->filter_cols; j++, patch += words, mask += words) {
+            const int64_t row = top + (int64_t)i * options->dilation_rows;
+            const int64_t col = left + (int64_t)j * options->dilation_cols;
+            const bool inside = row >= 0 && row < convolution->rows && col >= 0 && col < convolution->cols;
+            const bool counts = inside || options->pad_value == 1;
+            const uint32_t *pixel = inside ? image + (row * convolution->cols + col) * words : NULL;
+            for (int32_t word = 0; word < words; word++) {
+                patch[word] = inside ? pixel[word] : 0;
+                mask[word] = counts ? UINT32_MAX : 0;
             }
             taps += counts;
         }
@@ -115,27 +113,28 @@ static int32_t gather_patch(const lce_convolution *c, const uint32_t *image, int
 }
 
 /* Set bits of each byte. */
-static inline uint32_t count_bits(uint32_t v) {
-    v -= (v >> 1) & UINT32_C(0x55555555);
-    v = (v & UINT32_C(0x33333333)) + ((v >> 2) & UINT32_C(0x33333333));
-    return (v + (v >> 4)) & UINT32_C(0x0f0f0f0f);
+static inline uint32_t count_bits(uint32_t word) {
+    word -= (word >> 1) & UINT32_C(0x55555555);
+    word = (word & UINT32_C(0x33333333)) + ((word >> 2) & UINT32_C(0x33333333));
+    return (word + (word >> 4)) & UINT32_C(0x0f0f0f0f);
 }
 
-static inline uint32_t sum_bytes(uint32_t v) {
-    v = (v & UINT32_C(0x00ff00ff)) + ((v >> 8) & UINT32_C(0x00ff00ff));
-    return (v & UINT32_C(0xffff)) + (v >> 16);
+static inline uint32_t sum_bytes(uint32_t word) {
+    word = (word & UINT32_C(0x00ff00ff)) + ((word >> 8) & UINT32_C(0x00ff00ff));
+    return (word & UINT32_C(0xffff)) + (word >> 16);
 }
 
 /* Different signs between the patch and the filters of one block. */
-static void count_different(const lce_convolution *c, const uint32_t *filters, uint32_t different[LCE_OUTPUT_BLOCK]) {
-    const size_t words = lce_patch_words(c);
+static void count_different(const lce_convolution *convolution, const uint32_t *filters,
+                            uint32_t different[LCE_OUTPUT_BLOCK]) {
+    const size_t words = lce_patch_words(convolution);
     memset(different, 0, LCE_OUTPUT_BLOCK * sizeof *different);
     for (size_t first = 0; first < words; first += WORDS_PER_COUNT) {
         const size_t end = words - first < WORDS_PER_COUNT ? words : first + WORDS_PER_COUNT;
         uint32_t counts[LCE_OUTPUT_BLOCK] = {0};
         for (size_t i = first; i < end; i++) {
             const uint32_t *filter = filters + i * LCE_OUTPUT_BLOCK;
-            const uint32_t word = c->patch[i], mask = c->mask[i];
+            const uint32_t word = convolution->patch[i], mask = convolution->mask[i];
             for (int k = 0; k < LCE_OUTPUT_BLOCK; k++) counts[k] += count_bits((word ^ filter[k]) & mask);
         }
         for (int k = 0; k < LCE_OUTPUT_BLOCK; k++) different[k] += sum_bytes(counts[k]);
@@ -148,49 +147,56 @@ static int32_t activate(int32_t sum, int32_t activation) {
     return sum < low ? low : sum > high ? high : sum;
 }
 
-static void write_values(const lce_convolution *c, const uint32_t *different, int32_t most, int32_t first,
+static void write_values(const lce_convolution *convolution, const uint32_t *different, int32_t most, int32_t first,
                          float *values) {
-    const int32_t left = c->channels_out - first, count = left < LCE_OUTPUT_BLOCK ? left : LCE_OUTPUT_BLOCK;
-    const float *multiplier = c->multiplier + first, *bias = c->bias + first;
+    const int32_t left = convolution->channels_out - first, count = left < LCE_OUTPUT_BLOCK ? left : LCE_OUTPUT_BLOCK;
+    const float *multiplier = convolution->multiplier + first, *bias = convolution->bias + first;
     for (int32_t k = 0; k < count; k++) {
-        const int32_t sum = activate(most - 2 * (int32_t)different[k], c->options.activation);
+        const int32_t sum = activate(most - 2 * (int32_t)different[k], convolution->options.activation);
         values[first + k] = (float)sum * multiplier[k] + bias[k];
     }
 }
 
-static void write_packed(const lce_convolution *c, const uint32_t *different, int32_t first, uint32_t *packed) {
-    const int32_t left = c->channels_out - first, count = left < LCE_OUTPUT_BLOCK ? left : LCE_OUTPUT_BLOCK;
+static void write_packed(const lce_convolution *convolution, const uint32_t *different, int32_t first,
+                         uint32_t *packed) {
+    const int32_t left = convolution->channels_out - first, count = left < LCE_OUTPUT_BLOCK ? left : LCE_OUTPUT_BLOCK;
     for (int32_t k = first; k < first + count; k++) {
         uint32_t *word = packed + k / LCE_WORD_BITS;
         if (k % LCE_WORD_BITS == 0) *word = 0;
-        *word |= (uint32_t)((int32_t)different[k - first] > c->thresholds[k]) << (k % LCE_WORD_BITS);
+        *word |= (uint32_t)((int32_t)different[k - first] > convolution->thresholds[k]) << (k % LCE_WORD_BITS);
     }
 }
 
-void lce_convolve(const lce_convolution *c, const uint32_t *input, float *values, uint32_t *packed) {
-    const lce_options *options = &c->options;
-    const size_t words = (size_t)lce_words(options->channels_in), patch_words = lce_patch_words(c);
-    const int64_t top = padding(c->rows, c->out_rows, options->stride_rows,
-                                extent(c->filter_rows, options->dilation_rows), options->valid_padding);
-    const int64_t left = padding(c->cols, c->out_cols, options->stride_cols,
-                                 extent(c->filter_cols, options->dilation_cols), options->valid_padding);
-    for (int32_t batch = 0; batch < c->batches; batch++) {
-        const uint32_t *image = input + (size_t)batch * (size_t)c->rows * (size_t)c->cols * words;
-        for (int32_t row = 0; row < c->out_rows; row++)
-            for (int32_t col = 0; col < c->out_cols; col++) {
-                const int32_t taps = gather_patch(c, image, (int64_t)row * options->stride_rows - top,
-                                                  (int64_t)col * options->stride_cols - left);
-                for (int32_t block = 0; block < output_blocks(c); block++) {
-                    const int32_t first = block * LCE_OUTPUT_BLOCK;
-                    uint32_t different[LCE_OUTPUT_BLOCK];
-                    count_different(c, c->blocked_filter + (size_t)first * patch_words, different);
-                    if (values != NULL) write_values(c, different, taps * options->channels_in, first, values);
-                    else write_packed(c, different, first, packed);
-                }
-                if (values != NULL) values += c->channels_out;
-                else packed += lce_words(c->channels_out);
-            }
+/* All outputs of one pixel, of whose gathered patch so many taps count. */
+static void convolve_patch(const lce_convolution *convolution, int32_t taps, float *values, uint32_t *packed) {
+    const size_t filter_words = lce_patch_words(convolution) * LCE_OUTPUT_BLOCK;
+    const int32_t most = taps * convolution->options.channels_in;
+    const uint32_t *filters = convolution->blocked_filter;
+    for (int32_t first = 0; first < convolution->channels_out; first += LCE_OUTPUT_BLOCK, filters += filter_words) {
+        uint32_t different[LCE_OUTPUT_BLOCK];
+        count_different(convolution, filters, different);
+        if (values != NULL) write_values(convolution, different, most, first, values);
+        else write_packed(convolution, different, first, packed);
     }
+}
+
+void lce_convolve(const lce_convolution *convolution, const uint32_t *input, float *values, uint32_t *packed) {
+    const lce_options *options = &convolution->options;
+    const size_t image_words =
+        (size_t)convolution->rows * (size_t)convolution->cols * (size_t)lce_words(options->channels_in);
+    const int64_t above = padding(convolution->rows, convolution->out_rows, options->stride_rows,
+                                  extent(convolution->filter_rows, options->dilation_rows), options->valid_padding);
+    const int64_t before = padding(convolution->cols, convolution->out_cols, options->stride_cols,
+                                   extent(convolution->filter_cols, options->dilation_cols), options->valid_padding);
+    for (int32_t batch = 0; batch < convolution->batches; batch++, input += image_words)
+        for (int32_t row = 0; row < convolution->out_rows; row++)
+            for (int32_t col = 0; col < convolution->out_cols; col++) {
+                const int32_t taps = gather_patch(convolution, input, (int64_t)row * options->stride_rows - above,
+                                                  (int64_t)col * options->stride_cols - before);
+                convolve_patch(convolution, taps, values, packed);
+                if (values != NULL) values += convolution->channels_out;
+                else packed += lce_words(convolution->channels_out);
+            }
 }
 
 void lce_quantize(const float *values, uint32_t *packed, size_t pixels, int32_t channels) {

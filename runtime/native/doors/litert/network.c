@@ -86,30 +86,27 @@ static int32_t origin(const litert_graph *graph, int32_t tensor, int32_t steps) 
 /* The chains in the order of the sub-bands that the head makes. */
 static bool order_chains(const litert_group *group, const pattern_match *head, litert_group *ordered) {
     ordered->blocks = group->blocks;
-    for (int32_t sub_band = 0; sub_band < BNNPAN_UNITS_PER_BLOCK; sub_band++) {
+    for (int32_t sub_band = 0; sub_band < BNNPAN_SUB_BANDS; sub_band++) {
         int32_t chain = 0;
-        while (chain < BNNPAN_UNITS_PER_BLOCK && group->unit[0][chain]->input != head->tensor[SUB_BAND + sub_band])
+        while (chain < BNNPAN_SUB_BANDS && group->unit[0][chain]->input != head->tensor[SUB_BAND + sub_band])
             chain++;
-        if (chain == BNNPAN_UNITS_PER_BLOCK) return false;
+        if (chain == BNNPAN_SUB_BANDS) return false;
         for (int32_t block = 0; block < group->blocks; block++)
             ordered->unit[block][sub_band] = group->unit[block][chain];
     }
     return ordered->unit[0][0] == group->unit[0][0]; /* LL, which alone has offsets */
 }
 
-static int32_t last_dim(const litert_graph *graph, int32_t tensor) {
-    const litert_ints *dims = graph->context->tensors[tensor].dims;
-    return dims->data[dims->size - 1];
-}
-
 /* Bands are as many everywhere, and PAN is one. */
 static bool sizes_agree(const litert_graph *graph, litert_network *network) {
+    const litert_tensor *tensors = graph->context->tensors;
     const int32_t *head = network->head.tensor, *tail = network->tail.tensor;
-    network->bands = last_dim(graph, head[NETWORK_LMS]);
-    return network->bands >= 1 && network->bands <= BNNPAN_MAX_BANDS && last_dim(graph, head[NETWORK_PAN]) == 1 &&
-           last_dim(graph, head[NETWORK_HEAD_WEIGHT]) == network->bands + 1 &&
-           graph->context->tensors[tail[NETWORK_TAIL_WEIGHT]].dims->data[0] == network->bands &&
-           last_dim(graph, tail[NETWORK_TAIL_BIAS]) == network->bands;
+    network->bands = litert_last_dim(&tensors[head[NETWORK_LMS]]);
+    return network->bands >= 1 && network->bands <= BNNPAN_MAX_BANDS &&
+           litert_last_dim(&tensors[head[NETWORK_PAN]]) == 1 &&
+           litert_last_dim(&tensors[head[NETWORK_HEAD_WEIGHT]]) == network->bands + 1 &&
+           tensors[tail[NETWORK_TAIL_WEIGHT]].dims->data[0] == network->bands &&
+           litert_last_dim(&tensors[tail[NETWORK_TAIL_BIAS]]) == network->bands;
 }
 
 bool litert_match_network(const litert_graph *graph, const litert_group *group, litert_network *network) {
@@ -125,7 +122,7 @@ bool litert_match_network(const litert_graph *graph, const litert_group *group, 
         return false;
     litert_pattern_start(tail, channels);
     tail->tensor[NETWORK_LMS] = head->tensor[NETWORK_LMS];
-    for (int32_t i = 0; i < BNNPAN_UNITS_PER_BLOCK; i++)
+    for (int32_t i = 0; i < BNNPAN_SUB_BANDS; i++)
         tail->tensor[SUB_BAND + i] = network->group.unit[group->blocks - 1][i]->output;
     return litert_pattern_follow(graph, TAIL, sizeof TAIL / sizeof TAIL[0], KINDS, tail) &&
            sizes_agree(graph, network);

@@ -4,6 +4,8 @@
 
 #include "graph.h"
 
+enum { LARGEST_RANK = 8 }; /* of what is packed and unpacked */
+
 /* Places in the input list of LceBconv2d. */
 enum { INPUT, FILTER, MULTIPLIER, BIAS, THRESHOLDS };
 
@@ -50,8 +52,6 @@ static bool is_tensor(const litert_tensor *tensor, int32_t type, int32_t rank) {
     return tensor != NULL && tensor->type == type && tensor->dims->size == rank;
 }
 
-static int32_t last_dim(const litert_tensor *tensor) { return tensor->dims->data[tensor->dims->size - 1]; }
-
 /* Elements but for the last axis. */
 static size_t pixels_of(const litert_tensor *tensor) {
     size_t pixels = 1;
@@ -62,7 +62,7 @@ static size_t pixels_of(const litert_tensor *tensor) {
 /* Gives the output the shape of the input, with another last axis. */
 static litert_status resize_like(litert_context *context, const litert_tensor *input, litert_tensor *output,
                                  int32_t last) {
-    int32_t dims[8];
+    int32_t dims[LARGEST_RANK];
     const int32_t rank = input->dims->size;
     for (int32_t i = 0; i + 1 < rank; i++) dims[i] = input->dims->data[i];
     dims[rank - 1] = last;
@@ -74,15 +74,15 @@ static litert_status prepare_packing(litert_context *context, const lce_node *no
     const char *name = packs ? "LceQuantize" : "LceDequantize";
     const litert_tensor *input = litert_tensor_of(context, node->inputs, INPUT);
     litert_tensor *output = litert_tensor_of(context, node->outputs, 0);
-    if (input == NULL || output == NULL || input->dims->size < 1 || input->dims->size > 8)
+    if (input == NULL || output == NULL || input->dims->size < 1 || input->dims->size > LARGEST_RANK)
         return refuse(context, name, "a rank other than 1 to 8");
     if (input->type != (packs ? LITERT_FLOAT32 : LITERT_INT32) ||
         output->type != (packs ? LITERT_INT32 : LITERT_FLOAT32))
         return refuse(context, name, "a type other than float32 and packed int32");
-    if (packs) return resize_like(context, input, output, lce_words(last_dim(input)));
-    if (output->dims->size < 1 || lce_words(last_dim(output)) != last_dim(input))
+    if (packs) return resize_like(context, input, output, lce_words(litert_last_dim(input)));
+    if (output->dims->size < 1 || lce_words(litert_last_dim(output)) != litert_last_dim(input))
         return refuse(context, name, "an output with another number of channels");
-    return resize_like(context, input, output, last_dim(output));
+    return resize_like(context, input, output, litert_last_dim(output));
 }
 
 /* The tensors of the convolution: sizes and constants, or what is wrong with them. */
@@ -98,7 +98,7 @@ static const char *read_tensors(litert_context *context, lce_node *node, bool pa
         return "a filter other than constant packed int32 of rank 4";
     const int32_t words = lce_words(convolution->options.channels_in);
     if (filter->dims->data[3] != words) return "a grouped convolution";
-    if (last_dim(input) != words) return "an input with another number of channels";
+    if (litert_last_dim(input) != words) return "an input with another number of channels";
     convolution->batches = input->dims->data[0];
     convolution->rows = input->dims->data[1];
     convolution->cols = input->dims->data[2];
@@ -159,9 +159,9 @@ static litert_status run_node(litert_context *context, litert_node *replacement)
     const litert_tensor *input = litert_tensor_of(context, node->inputs, INPUT);
     const litert_tensor *output = litert_tensor_of(context, node->outputs, 0);
     if (node->operator == LCE_QUANTIZE) {
-        lce_quantize(input->data, output->data, pixels_of(input), last_dim(input));
+        lce_quantize(input->data, output->data, pixels_of(input), litert_last_dim(input));
     } else if (node->operator == LCE_DEQUANTIZE) {
-        lce_dequantize(input->data, output->data, pixels_of(output), last_dim(output));
+        lce_dequantize(input->data, output->data, pixels_of(output), litert_last_dim(output));
     } else {
         const bool packed = output->type == LITERT_INT32;
         lce_convolve(&node->convolution, input->data, packed ? NULL : output->data, packed ? output->data : NULL);

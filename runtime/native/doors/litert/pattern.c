@@ -28,7 +28,7 @@ static bool are_signs(const litert_tensor *tensor, int32_t channels) {
     const int32_t words = lce_words(channels), unused = words * LCE_WORD_BITS - channels;
     if (!is_filter(tensor, LITERT_INT32, channels, words)) return false;
     const uint32_t *last = (const uint32_t *)tensor->data + words - 1;
-    for (int32_t i = 0; i < channels * 9; i++, last += words) /* unused bits must count nowhere */
+    for (int32_t i = 0; i < channels * BNNPAN_TAPS; i++, last += words) /* unused bits must count nowhere */
         if (unused > 0 && *last >> (LCE_WORD_BITS - unused) != 0) return false;
     return true;
 }
@@ -58,15 +58,20 @@ static bool is_kind(const litert_tensor *tensor, place_kind kind, int32_t channe
 }
 
 static bool is_our_binary_convolution(const litert_operation *operation, int32_t channels) {
-    lce_options o;
-    return lce_read_options(operation->custom_options, operation->custom_options_bytes, &o) &&
-           o.channels_in == channels && o.stride_rows == 1 && o.stride_cols == 1 && o.dilation_rows == 1 &&
-           o.dilation_cols == 1 && o.valid_padding == 0 && o.pad_value == 0 && o.activation == LITERT_LINEAR;
+    lce_options options;
+    return lce_read_options(operation->custom_options, operation->custom_options_bytes, &options) &&
+           options.channels_in == channels && options.stride_rows == 1 && options.stride_cols == 1 &&
+           options.dilation_rows == 1 && options.dilation_cols == 1 && options.valid_padding == 0 &&
+           options.pad_value == 0 && options.activation == LITERT_LINEAR;
 }
 
-static bool is_our_convolution(const litert_convolution_options *o) {
-    return o->padding == LITERT_SAME_PADDING && o->stride_rows == 1 && o->stride_cols == 1 && o->dilation_rows == 1 &&
-           o->dilation_cols == 1 && o->activation == LITERT_LINEAR;
+static bool is_our_convolution(const litert_convolution_options *options) {
+    return options->padding == LITERT_SAME_PADDING && options->stride_rows == 1 && options->stride_cols == 1 &&
+           options->dilation_rows == 1 && options->dilation_cols == 1 && options->activation == LITERT_LINEAR;
+}
+
+static bool is_our_concatenation(const litert_concatenation_options *options) {
+    return is_last(options->axis) && options->activation == LITERT_LINEAR;
 }
 
 bool litert_has_code(const litert_operation *operation, int32_t code, int32_t channels) {
@@ -83,10 +88,7 @@ bool litert_has_code(const litert_operation *operation, int32_t code, int32_t ch
     case LITERT_DIV: return ((const litert_arithmetic_options *)options)->activation == LITERT_LINEAR;
     case LITERT_MEAN: return ((const litert_reducer_options *)options)->keep_dims;
     case LITERT_CONV_2D: return is_our_convolution(options);
-    case LITERT_CONCATENATION: {
-        const litert_concatenation_options *o = options;
-        return is_last(o->axis) && o->activation == LITERT_LINEAR;
-    }
+    case LITERT_CONCATENATION: return is_our_concatenation(options);
     case LITERT_SPLIT: return ((const litert_count_options *)options)->count == 4;
     case LITERT_SPACE_TO_DEPTH:
     case LITERT_DEPTH_TO_SPACE: return ((const litert_count_options *)options)->count == 2;

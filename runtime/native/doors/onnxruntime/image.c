@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-enum { SUB_BANDS = 4 };
-
 static size_t split_floats(const onnx_image *image) { return (size_t)bnnpan_split_floats(image->cols); }
 
 void onnx_image_layout(onnx_image *image, bnnpan_arena *arena) {
@@ -60,7 +58,7 @@ void onnx_give_features(void *context, int32_t row, const float *x, int32_t stri
     const size_t sub_band = (size_t)image->channels * (size_t)stride;
     float *const above = image->given[0], *const below = image->given[1];
     for (int32_t channel = 0; channel < image->channels; channel++, x += stride) {
-        const float *const sub_bands[SUB_BANDS] = {x, x + sub_band, x + 2 * sub_band, x + 3 * sub_band};
+        const float *const sub_bands[BNNPAN_SUB_BANDS] = {x, x + sub_band, x + 2 * sub_band, x + 3 * sub_band};
         image->kernels->inverse_haar_rows(sub_bands, above, below, n);
         image->kernels->join_row(bnnpan_even(above), bnnpan_odd(above, n),
                                  image->to + pixel_row(image, channel, 2 * row), n);
@@ -72,7 +70,7 @@ void onnx_give_features(void *context, int32_t row, const float *x, int32_t stri
 void onnx_take_sub_bands(void *context, int32_t row, float *x, int32_t stride) {
     const onnx_image *image = context;
     const size_t cells = (size_t)image->cols, padding = (size_t)stride - cells;
-    for (int32_t plane = 0; plane < SUB_BANDS * image->channels; plane++, x += stride) {
+    for (int32_t plane = 0; plane < BNNPAN_SUB_BANDS * image->channels; plane++, x += stride) {
         memcpy(x, image->from + cell_row(image, plane, row), cells * sizeof(float));
         memset(x + cells, 0, padding * sizeof(float));
     }
@@ -80,6 +78,6 @@ void onnx_take_sub_bands(void *context, int32_t row, float *x, int32_t stride) {
 
 void onnx_give_sub_bands(void *context, int32_t row, const float *x, int32_t stride) {
     const onnx_image *image = context;
-    for (int32_t plane = 0; plane < SUB_BANDS * image->channels; plane++, x += stride)
+    for (int32_t plane = 0; plane < BNNPAN_SUB_BANDS * image->channels; plane++, x += stride)
         memcpy(image->to + cell_row(image, plane, row), x, (size_t)image->cols * sizeof(float));
 }

@@ -2,6 +2,7 @@
 #ifndef BNNPAN_ONNX_IMAGE_H
 #define BNNPAN_ONNX_IMAGE_H
 
+#include "../../bnnpan.h"
 #include "../../engine/arena.h"
 #include "../../kernels/kernels.h"
 
@@ -20,7 +21,7 @@ void onnx_image_start(onnx_image *image);
 
 /* Floats of one image. */
 static inline size_t onnx_image_floats(const onnx_image *image) {
-    return 4 * (size_t)image->channels * (size_t)image->rows * (size_t)image->cols;
+    return BNNPAN_SUB_BANDS * (size_t)image->channels * (size_t)image->rows * (size_t)image->cols;
 }
 
 /* bnnpan_row_source and bnnpan_row_sink, `image` an onnx_image: features through the Haar transform and its inverse,

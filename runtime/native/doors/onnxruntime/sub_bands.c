@@ -59,21 +59,16 @@ static size_t lay_out(trunk_call *call, const bnnpan_units *units, void *memory)
     return bnnpan_arena_bytes(&arena);
 }
 
-static void set_identity(trunk_call *call) {
-    for (int32_t c = 0; c < call->image.channels; c++) {
-        call->identity[c] = 1.0f;
-        call->identity[call->image.channels + c] = 0.0f;
-    }
-    call->affines = call->identity;
-}
-
 static void run(trunk_call *call, float *output) {
     const int is_block = call->node->form->is_block;
     const size_t floats = onnx_image_floats(&call->image);
     bnnpan_row_source *source = is_block ? onnx_take_sub_bands : onnx_take_features;
     bnnpan_row_sink *sink = is_block ? onnx_give_sub_bands : onnx_give_features;
     onnx_image_start(&call->image);
-    if (is_block) set_identity(call);
+    if (is_block) {
+        bnnpan_identity_affines(call->identity, call->trunk.units->blocks, call->image.channels);
+        call->affines = call->identity;
+    }
     for (int64_t i = 0; i < call->input.dims[0]; i++) {
         call->image.from = (const float *)call->input.data + (size_t)i * floats;
         call->image.to = output + (size_t)i * floats;
