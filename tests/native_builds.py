@@ -7,14 +7,13 @@ tested on any processor: as plain C by SIMDe (`runtime/avx512_emulation`).
 from __future__ import annotations
 
 import os
-import platform
-import shutil
 import subprocess
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from requirements import missing, program
 
 TESTS = Path(__file__).resolve().parent
 NATIVE = TESTS.parent / "runtime" / "native"
@@ -32,6 +31,14 @@ VOCABULARIES: dict[str, tuple[str, ...]] = {
     "neon": ("-DBNNPAN_SIMD_NEON",),
 }
 
+FLAGS = {
+    "portable": set[str](),
+    "avx2": {"avx2", "fma"},
+    "avx512": {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vpopcntdq"},
+    "neon": {"asimd"},
+}
+"""What `/proc/cpuinfo` says of a processor that runs the kernels of an instruction set."""
+
 
 def sources() -> list[Path]:
     """What every build of the library holds; doors and bench have tests of their own."""
@@ -40,33 +47,25 @@ def sources() -> list[Path]:
     return [path for path in found if path.name != "peaks.c"]
 
 
-def program(name: str) -> str:
-    """Path of a program, or a skip of the test that needs it."""
-    found = shutil.which(name)
-    if found is None:
-        pytest.skip(f"needs {name}")
-    return found
-
-
 def compiler() -> str:
     return program(os.environ.get("CC", "cc"))
 
 
 def vocabulary(name: str) -> tuple[str, ...]:
     """Options for a vocabulary that runs here, or a skip."""
-    if name == "avx2" and not _runs_avx2():
-        pytest.skip("this processor does not run AVX2")
-    if name == "neon" and platform.machine() not in ("aarch64", "arm64"):
-        pytest.skip("this processor does not run NEON")
+    if name in ("avx2", "neon"):
+        require_processor(name)
     if name == "avx512" and not Path("/usr/include/simde/x86/avx512.h").is_file():
-        pytest.skip("needs SIMDe (libsimde-dev)")
+        missing("tools", "needs SIMDe (Debian and Ubuntu: apt-get install libsimde-dev)")
     return VOCABULARIES[name]
 
 
-def _runs_avx2() -> bool:
+def require_processor(isa: str) -> None:
+    """Skip where the processor, as the kernel describes it, does not have an instruction set."""
     information = Path("/proc/cpuinfo")
     flags = set(information.read_text().split()) if information.is_file() else set()
-    return {"avx2", "fma"} <= flags
+    if not FLAGS[isa] <= flags:
+        pytest.skip(f"this processor does not run {isa}")
 
 
 def build(
@@ -91,7 +90,7 @@ def build(
 def _run(*command: str) -> None:
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode and "sanitize" in " ".join(command) and "cannot find" in result.stderr:
-        pytest.skip(f"{command[0]} has no sanitizer libraries")
+        missing("tools", f"{command[0]} lacks libraries of its sanitizers: {result.stderr.splitlines()[0]}")
     assert result.returncode == 0, result.stderr
 
 

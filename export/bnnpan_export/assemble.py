@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bnnpan.model import BNNPan
+from bnnpan.model import BNNPan, ModelConfig
 from bnnpan_export.bundle import file_entries, pack_bundle, weights_file, write_bundle
 from bnnpan_export.engines import stock_engine
 from bnnpan_export.freeze import FrozenNetwork, freeze
@@ -28,8 +28,8 @@ from bnnpan_runtime.contract import (
     Calibration,
     Manifest,
     MemoryModel,
-    NetworkShape,
     Phase,
+    Units,
 )
 from bnnpan_runtime.errors import BackendError
 from bnnpan_runtime.graph import Backend, open_backend
@@ -56,7 +56,7 @@ class Identity:
 
     @property
     def dn_scale(self) -> float:
-        """DN of network unit 1."""
+        """The largest DN."""
         return float(2**self.bit_depth - 1)
 
 
@@ -83,19 +83,19 @@ def export_bundle(
     scenes      for the parity; without any, synthetic ones
     say         is told each step, for people
 
-    Raises `VerificationError` if a form is too far from the reference, `BackendError` if what a wanted format
-    needs is not installed.
+    Raises `ConfigError` for a network that no form can express, `VerificationError` if a form is too far from
+    the reference, `BackendError` if what a wanted format needs is not installed.
     """
     calibration = Calibration()
     formats = _possible(formats, say)
     say("freezing the network")
     network = freeze(model)
-    manifest, files = _graphs(network, identity, calibration, formats, say)
+    manifest, files = _graphs(network, identity, model.config.units, calibration, formats, say)
     files[WEIGHTS_NAME] = weights_file(network)
     files[GOLDEN_NAME] = golden_tile(model, calibration, identity.bit_depth, identity.phase)
     if model_card is not None:
         files[MODEL_CARD_NAME] = model_card
-    scenes = scenes or _synthetic_scenes(network.shape, identity)
+    scenes = scenes or _synthetic_scenes(model.config, identity)
     tiles = [scene.name for scene in scenes]
     manifest = replace(manifest, provenance={**(provenance or {}), "parity_tiles": tiles})
     with tempfile.TemporaryDirectory() as folder:
@@ -103,7 +103,7 @@ def export_bundle(
         write_bundle(draft, pack_bundle(manifest, files))
         backends = _backends(Bundle.open(draft), formats, say)
         say(f"measuring parity on {len(scenes)} tiles ({', '.join(backend.name for backend in backends)})")
-        distances = measure_parity(model, network, backends, scenes, calibration, identity.dn_scale)
+        distances = measure_parity(model, network, backends, scenes, calibration)
         check_parity(distances, identity.dn_scale)
         say("measuring memory")
         memory: dict[str, MemoryModel] = {}
@@ -115,11 +115,11 @@ def export_bundle(
     return Exported(pack_bundle(manifest, files), manifest)
 
 
-def _synthetic_scenes(shape: NetworkShape, identity: Identity) -> list[Scene]:
+def _synthetic_scenes(config: ModelConfig, identity: Identity) -> list[Scene]:
     scenes = []
     for seed in range(100, 100 + _SYNTHETIC_SCENES):  # none of them the golden tile
-        raw = synthetic_scene(shape.bands, shape.ratio, identity.bit_depth, seed)
-        scenes.append(raw.scene(f"synthetic {seed}", identity.phase, identity.dn_scale))
+        raw = synthetic_scene(config.bands, config.ratio, identity.bit_depth, seed)
+        scenes.append(raw.scene(f"synthetic {seed}", identity.phase, config.units, identity.dn_scale))
     return scenes
 
 
@@ -134,7 +134,12 @@ def _possible(formats: Collection[str] | None, say: Say) -> Collection[str]:
 
 
 def _graphs(
-    network: FrozenNetwork, identity: Identity, calibration: Calibration, formats: Collection[str], say: Say
+    network: FrozenNetwork,
+    identity: Identity,
+    units: Units,
+    calibration: Calibration,
+    formats: Collection[str],
+    say: Say,
 ) -> tuple[Manifest, dict[str, bytes]]:
     """Manifest without files, parity and memory; graph files of the wanted formats."""
     say("writing ONNX graphs")
@@ -152,6 +157,7 @@ def _graphs(
         calibration=calibration,
         tflite_window=TFLITE_WINDOW if "tflite" in formats else 0,
         files={},
+        units=units,
     )
     files: dict[str, bytes] = {}
     if "onnx" in formats:
@@ -167,7 +173,7 @@ def _graphs(
 
 def _properties(manifest: Manifest) -> dict[str, str]:
     """Metadata of the ONNX files: what one needs to use them without the bundle."""
-    return {
+    properties = {
         "id": manifest.id,
         "sensor": manifest.sensor,
         "bands": ",".join(manifest.band_roles),
@@ -176,6 +182,7 @@ def _properties(manifest: Manifest) -> dict[str, str]:
         "phase": manifest.phase,
         "halo": str(manifest.halo),
     }
+    return properties if manifest.units == "bit_depth" else {**properties, "units": manifest.units}
 
 
 def _backends(bundle: Bundle, formats: Collection[str], say: Say) -> list[Backend]:

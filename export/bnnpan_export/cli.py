@@ -61,7 +61,9 @@ def command(
         bit_depth=data.bit_depth,
         phase=data.phase,
     )
-    scenes = [] if parity_data is None else real_scenes(parity_data, data.bands, ratio, data.phase)
+    scenes = []
+    if parity_data is not None:
+        scenes = real_scenes(parity_data, data.bands, ratio, data.phase, experiment.model.units)
     card = None if model_card is None else _read(model_card)
     exported = export_bundle(
         model, identity, wanted, scenes, card, provenance, lambda line: click.echo(line, err=True)

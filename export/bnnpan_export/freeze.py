@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bnnpan.model import BNNPan
+from bnnpan.model import BNNPan, ModelConfig
+from bnnpan.model.nbc import SubBandNBC
 from bnnpan.model.pibf import PIBF
 from bnnpan_runtime.contract import NetworkShape
+from bnnpan_runtime.errors import ConfigError
 from bnnpan_runtime.weights import packed_bytes
 
-__all__ = ["FrozenNetwork", "freeze", "pack_signs", "unpack_signs"]
+__all__ = ["FrozenNetwork", "freeze", "model_config", "network_shape", "pack_signs", "unpack_signs"]
 
 Array = NDArray[Any]
 
@@ -34,12 +36,28 @@ class FrozenNetwork:
         return self.tensors[name]
 
 
+def network_shape(config: ModelConfig) -> NetworkShape:
+    """What of a configuration the frozen network depends on."""
+    return NetworkShape(**{field.name: getattr(config, field.name) for field in fields(NetworkShape)})
+
+
+def model_config(shape: NetworkShape) -> ModelConfig:
+    """A configuration that freezes to this shape."""
+    return ModelConfig(**vars(shape))
+
+
 def freeze(model: BNNPan) -> FrozenNetwork:
     """Frozen form of `model`: weights become signs and a scale, `lambda` its inverse; nothing else changes.
 
-    The truth encoder stays behind: it is needed for training only.
+    The truth encoder stays behind: it is needed for training only. Raises `ConfigError` for a network made to
+    compare with, which no exported form knows.
     """
-    shape = _network_shape(model)
+    if model.config.grounded_by:
+        raise ConfigError(
+            f"a network with {', '.join(model.config.grounded_by)} cannot be exported: it is there to compare"
+            " with, and nothing that flies runs it; export one trained without these settings"
+        )
+    shape = network_shape(model.config)
     state = {name: value.detach().cpu().numpy() for name, value in model.state_dict().items()}
     tensors = {
         **{name: state[name] for name in ("head.weight", "head.bias", "tail.weight", "tail.bias")},
@@ -87,20 +105,6 @@ def unpack_signs(bits: NDArray[np.uint8], channels: int) -> NDArray[np.float32]:
     return np.moveaxis(1 - 2 * negative.astype(np.float32), -1, -3)
 
 
-def _network_shape(model: BNNPan) -> NetworkShape:
-    config = model.config
-    return NetworkShape(
-        bands=config.bands,
-        ratio=config.ratio,
-        channels=config.channels,
-        blocks=config.blocks,
-        latent=config.latent,
-        prior_steps=config.prior_steps,
-        outer_skip=config.outer_skip,
-        pooled_encoder=config.pooled_encoder,
-    )
-
-
 def _stacked(state: Mapping[str, Array], blocks: int, layer: str) -> dict[str, Array]:
     return {
         f"{layer}.{kind}": np.stack([state[f"blocks.{block}.{layer}.{kind}"] for block in range(blocks)])
@@ -109,7 +113,7 @@ def _stacked(state: Mapping[str, Array], blocks: int, layer: str) -> dict[str, A
 
 
 def _trunk(model: BNNPan) -> dict[str, Array]:
-    units = [cast(PIBF, block).nbc for block in model.blocks]
+    units = [cast(SubBandNBC, cast(PIBF, block).nbc) for block in model.blocks]
 
     def stack(values: list[torch.Tensor]) -> Array:
         return torch.stack(values).detach().cpu().numpy()

@@ -62,13 +62,12 @@ def measure_parity(
     backends: Sequence[Backend],
     scenes: Sequence[Scene],
     calibration: Calibration,
-    dn_scale: float,
 ) -> dict[str, Distance]:
     """Distance of the frozen tensors and of every backend to `model`, over all scenes.
 
     A backend is measured as it flies: it calibrates the scene itself and fuses with its own affines. The
-    frozen tensors (in folded form) take the reference's affines. Differences are of values not yet rounded,
-    in DN of `dn_scale`.
+    frozen tensors (in folded form) take the reference's affines. Differences are in DN, of values not yet
+    rounded.
     """
     forms: dict[str, _Fuse] = {WEIGHTS_NAME: lambda scene, expected: _fuse_folded(network, scene, expected)}
     for backend in backends:
@@ -76,13 +75,14 @@ def measure_parity(
     differences: dict[str, list[Float32]] = {name: [] for name in forms}
     for scene in scenes:
         expected = expected_product(model, scene, calibration)
+        scale = np.array(scene.units.ms_scale, np.float32)[:, None, None]
         for name, fuse in forms.items():
-            differences[name].append(np.abs(fuse(scene, expected) - expected.hrms) * np.float32(dn_scale))
+            differences[name].append(np.abs(fuse(scene, expected) - expected.hrms) * scale)
     return {name: _summary(parts) for name, parts in differences.items()}
 
 
 def check_parity(distances: Mapping[str, Distance], dn_scale: float) -> None:
-    """Raise `VerificationError` if any form is beyond the bounds."""
+    """Raise `VerificationError` if any form is beyond the bounds, which grow with the largest DN."""
     scale = dn_scale / _DN_SCALE_OF_BOUNDS
     for name, found in distances.items():
         figures = {

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from bnnpan.data.lms import interp23tap
-from bnnpan_runtime.contract import Calibration, Phase
+from bnnpan_runtime.contract import Calibration, Phase, Units
 from bnnpan_runtime.errors import ConfigError
+from bnnpan_runtime.scene_units import SceneUnits, image_units, mix
 from bnnpan_runtime.weights import GOLDEN_SIDE
 
 __all__ = ["RawScene", "Scene", "real_scenes", "synthetic_scene"]
@@ -22,11 +24,28 @@ Float32 = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Scene:
-    """Inputs of the network in network units: PAN `(1, side, side)`, LMS `(bands, side, side)`, float32."""
+    """Inputs of the network in `units`: PAN `(1, side, side)`, LMS `(bands, side, side)`, float32."""
 
     name: str
+    units: SceneUnits
     pan: Float32
     lms: Float32
+
+    @classmethod
+    def of_dn(cls, name: str, pan: NDArray[Any], lms: NDArray[Any], units: Units, dn_scale: float) -> Scene:
+        """PAN and LMS in DN; scene units are those of the whole scene, which its patches cover."""
+        found = SceneUnits.of_bit_depth(dn_scale, len(lms)) if units == "bit_depth" else image_units(pan, lms)
+        offset, scale = (np.array(values)[:, None, None] for values in (found.ms_offset, found.ms_scale))
+        detail = ((pan.astype(np.float64) - found.pan_offset) / found.pan_scale).astype(np.float32)
+        bands = ((lms.astype(np.float64) - offset) / scale).astype(np.float32)
+        mix(found, detail[0], list(bands))
+        return cls(name, found, detail, bands)
+
+    def in_dn(self, hrms: Float32) -> Float32:
+        """HRMS `(bands, side, side)` in DN, not rounded."""
+        units = self.units
+        offset, scale = (np.array(v, np.float32)[:, None, None] for v in (units.ms_offset, units.ms_scale))
+        return np.asarray(hrms * scale + offset, np.float32)
 
     def patches(self, calibration: Calibration) -> tuple[Float32, Float32]:
         """Calibration patches `(count, 1 or bands, patch, patch)`: the scene's cells, repeated cyclically."""
@@ -40,10 +59,10 @@ class RawScene:
     pan: NDArray[np.uint16]
     ms: NDArray[np.uint16]
 
-    def scene(self, name: str, phase: Phase, dn_scale: float) -> Scene:
-        """Interpolate the MS, its outermost pixels repeated beyond the edge, and scale to network units."""
-        lms = interp23tap(self.ms, self.pan.shape[0] // self.ms.shape[1], phase, "edge") / dn_scale
-        return Scene(name, (self.pan[None] / dn_scale).astype(np.float32), lms.astype(np.float32))
+    def scene(self, name: str, phase: Phase, units: Units, dn_scale: float) -> Scene:
+        """Interpolate the MS, its outermost pixels repeated beyond the edge, and go to network units."""
+        lms = interp23tap(self.ms, self.pan.shape[0] // self.ms.shape[1], phase, "edge")
+        return Scene.of_dn(name, self.pan[None], lms, units, dn_scale)
 
 
 def synthetic_scene(bands: int, ratio: int, bit_depth: int, seed: int = 1) -> RawScene:
@@ -67,10 +86,13 @@ def synthetic_scene(bands: int, ratio: int, bit_depth: int, seed: int = 1) -> Ra
     return RawScene(pan, ms)
 
 
-def real_scenes(manifest: Path, band_roles: Sequence[str], ratio: int, phase: Phase) -> list[Scene]:
+def real_scenes(
+    manifest: Path, band_roles: Sequence[str], ratio: int, phase: Phase, units: Units
+) -> list[Scene]:
     """Two tiles of every validation pair of a data manifest: its upper left corner and its middle.
 
-    Raises `ConfigError` if the manifest cannot be used or no pair has the bands and the size.
+    For scene units, those without NoData. Raises `ConfigError` if the manifest cannot be used or no pair has
+    the bands and the size.
     """
     from bnnpan.data.pairs import load_pairs
 
@@ -81,8 +103,9 @@ def real_scenes(manifest: Path, band_roles: Sequence[str], ratio: int, phase: Ph
         middle = ((height - side) // 4 * 2, (width - side) // 4 * 2)
         for row, col in sorted({(0, 0), middle}) if min(height, width) >= side else []:
             window = np.s_[:, row : row + side, col : col + side]
-            pan, lms = (np.ascontiguousarray(image[window] / pair.dn_scale) for image in (pair.pan, pair.lms))
-            scenes.append(Scene(f"{pair.name}[{row},{col}]", pan.astype(np.float32), lms.astype(np.float32)))
+            if units == "bit_depth" or pair.valid[window[1:]].all():
+                images = (pair.pan[window], pair.lms[window])
+                scenes.append(Scene.of_dn(f"{pair.name}[{row},{col}]", *images, units, pair.dn_scale))
     if not scenes:
         raise ConfigError(
             f"{manifest}: no validation pair of at least {side} pixels has the bands {', '.join(band_roles)}"

@@ -7,6 +7,7 @@ from typing import cast
 import torch
 
 from bnnpan.model import BNNPan, ModelConfig
+from bnnpan.model.nbc import SubBandNBC
 from bnnpan.model.pibf import PIBF
 
 __all__ = ["random_network"]
@@ -24,7 +25,7 @@ def random_network(config: ModelConfig, seed: int = 0) -> BNNPan:
             parameter.normal_(0, 0.005)
         for block in model.blocks:
             block = cast(PIBF, block)
-            unit = block.nbc
+            unit = cast(SubBandNBC, block.nbc)
             for parameter in (unit.shift, unit.gamma, unit.zeta, unit.phi, unit.eta):
                 parameter.normal_(0, 0.1)
             unit.beta.normal_(0.25, 0.1)

@@ -167,6 +167,10 @@ def _check_values(manifest: Manifest) -> None:
         raise ValueError(f"dn_scale is {manifest.dn_scale}, must be 2**bit_depth - 1")
     if manifest.phase not in ("centred", "toolbox"):
         raise ValueError(f"phase {manifest.phase!r} is neither 'centred' nor 'toolbox'")
+    if manifest.units not in ("bit_depth", "scene"):
+        raise ValueError(
+            f"units {manifest.units!r} are neither 'bit_depth' nor 'scene'; update bnnpan-runtime"
+        )
     if len(manifest.band_roles) != network.bands or not all(isinstance(r, str) for r in manifest.band_roles):
         raise ValueError(f"band_roles must be {network.bands} names, one per band")
     for name, memory in manifest.memory.items():

@@ -6,94 +6,171 @@ sees the same network.
 
 from __future__ import annotations
 
-import numpy as np
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from bnnpan_runtime.contract import Calibration, Window
+import numpy as np
+from numpy.typing import NDArray
+
+from bnnpan_runtime.contract import Calibration, Manifest, Window
 from bnnpan_runtime.errors import SceneError
 from bnnpan_runtime.graph.protocol import Backend, Float32
-from bnnpan_runtime.memory import allocate
+from bnnpan_runtime.images import fill_images, image_arrays
+from bnnpan_runtime.memory import Arrays, allocate, allocated_bytes
 from bnnpan_runtime.resample import Resampler
 from bnnpan_runtime.scene import Scene
-from bnnpan_runtime.units import Pixels, normalise
+from bnnpan_runtime.scene_units import SceneUnits, block_means, moments, scene_units
+from bnnpan_runtime.units import Pixels, missing
 
-__all__ = ["calibrate", "calibration_bytes", "patch_windows"]
+__all__ = ["SceneConstants", "calibrate", "calibration_bytes", "patch_windows"]
 
 _MOST_BEYOND = 0.01
 """Share of DN above the bit depth that hot pixels may explain."""
 
 
-def calibrate(scene: Scene, backend: Backend, calibration: Calibration, resampler: Resampler) -> Float32:
-    """Affines `(blocks, 2, channels)` of a scene, from `calibration.count` patches read one by one.
+@dataclass(frozen=True)
+class SceneConstants:
+    """What is the same for all tiles of a scene: its units, and the affines `(blocks, 2, channels)`."""
 
-    Raises SceneError if the scene has more bits than was assumed.
+    units: SceneUnits
+    affines: Float32
+
+
+def calibrate(scene: Scene, backend: Backend, manifest: Manifest, resampler: Resampler) -> SceneConstants:
+    """Units and affines of a scene, from `calibration.count` patches, each read once.
+
+    Raises SceneError if a network that is fed DN over the bit depth meets more bits than were assumed, or if
+    one fed scene units finds no data in any patch.
     """
-    count, side = calibration.count, calibration.patch
-    reader = _PatchReader(scene, resampler, side)
-    pan, lms = (
-        allocate((count, 1, side, side), np.float32),
-        allocate((count, scene.bands, side, side), np.float32),
-    )
-    beyond = 0.0
-    for index, window in enumerate(patch_windows(scene, resampler, calibration)):
-        reader.read(window)
-        beyond += reader.beyond_share() / count
-        reader.network_units(window, pan[index, 0], lms[index])
-    if beyond > _MOST_BEYOND:
-        raise SceneError(
-            f"{scene.pan.name}: {beyond:.0%} of the DN are above {scene.dn_scale:.0f}, the largest of the"
-            " assumed bit depth; give the scene's own with --bit-depth"
-        )
-    return backend.calibrate(pan, lms)
+    windows = patch_windows(scene, resampler, manifest.calibration)
+    patches = _Patches(scene, resampler, windows, _arrays(scene, manifest.calibration, resampler))
+    if manifest.units == "scene":
+        units = patches.units()
+    else:
+        patches.check_bit_depth()
+        units = SceneUnits.of_bit_depth(scene.dn_scale, scene.bands)
+    return SceneConstants(units, backend.calibrate(*patches.images(units)))
 
 
-def calibration_bytes(scene: Scene, calibration: Calibration) -> int:
+def calibration_bytes(scene: Scene, calibration: Calibration, resampler: Resampler) -> int:
     """What the patches of one calibration take, without the engine's share."""
-    return 4 * calibration.count * (1 + scene.bands) * calibration.patch**2
+    return allocated_bytes(_arrays(scene, calibration, resampler))
 
 
 def patch_windows(scene: Scene, resampler: Resampler, calibration: Calibration) -> list[Window]:
     """The `calibration.count` patches of a scene, by the rule of `Calibration.choose`."""
     if scene.pan_nodata is None and scene.ms_nodata is None:
         return calibration.choose(scene.height, scene.width, lambda window: 1.0)
-    reader = _PatchReader(scene, resampler, calibration.patch)
-    return calibration.choose(scene.height, scene.width, reader.valid_share)
+    arrays = _dn_arrays(scene, calibration.patch, resampler)
+    buffers = {name: allocate(*array) for name, array in arrays.items()}
 
-
-class _PatchReader:
-    """Buffers for one patch."""
-
-    def __init__(self, scene: Scene, resampler: Resampler, side: int) -> None:
-        ms_height, ms_width = resampler.largest_ms_window(side, side)
-        self._scene, self._resampler = scene, resampler
-        self._pan: Pixels = np.empty((side, side), scene.dtype)
-        self._ms_buffer: Pixels = np.empty(scene.bands * ms_height * ms_width, scene.dtype)
-        self._ms: Pixels = self._ms_buffer
-        self._scratch = np.empty(resampler.scratch_floats(scene.bands, side, side), np.float32)
-
-    def read(self, window: Window) -> None:
-        area = self._resampler.ms_window(window)
-        shape = (self._scene.bands, area.height, area.width)
-        self._ms = self._ms_buffer[: np.prod(shape)].reshape(shape)
-        self._scene.read_pan(window, self._pan)
-        self._scene.read_ms(area, self._ms)
-
-    def valid_share(self, window: Window) -> float:
+    def valid_share(window: Window) -> float:
         """Share of measured pixels, of PAN or of the MS that reaches into the patch, whichever is smaller."""
-        self.read(window)
-        gone_pan = 0.0 if self._scene.pan_nodata is None else np.mean(self._pan == self._scene.pan_nodata)
-        gone_ms = 0.0 if self._scene.ms_nodata is None else np.mean(self._ms == self._scene.ms_nodata)
+        patch = _Patch.read(scene, resampler, window, buffers["pan_dn"], buffers["ms_dn"])
+        gone_pan = 0.0 if scene.pan_nodata is None else np.mean(patch.pan == scene.pan_nodata)
+        gone_ms = 0.0 if scene.ms_nodata is None else np.mean(patch.ms == scene.ms_nodata)
         return 1.0 - float(max(gone_pan, gone_ms))
 
-    def beyond_share(self) -> float:
-        """Share of DN of the patch read last beyond its bit depth, of PAN or MS, whichever is larger."""
+    return calibration.choose(scene.height, scene.width, valid_share)
+
+
+@dataclass(frozen=True)
+class _Patch:
+    """DN of one patch: PAN `(patch, patch)`, MS `(bands, ...)` of `ms_window`."""
+
+    window: Window
+    ms_window: Window
+    pan: Pixels
+    ms: Pixels
+
+    @classmethod
+    def read(cls, scene: Scene, resampler: Resampler, window: Window, pan: Pixels, ms: Pixels) -> _Patch:
+        """Into buffers, that of MS a flat one which is large enough. Raises SceneError."""
+        area = resampler.ms_window(window)
+        shape = (scene.bands, area.height, area.width)
+        patch = cls(window, area, pan, ms[: math.prod(shape)].reshape(shape))
+        scene.read_pan(window, patch.pan)
+        scene.read_ms(area, patch.ms)
+        return patch
+
+
+class _Patches:
+    """All patches of a scene, in DN and as the images that networks are calibrated on."""
+
+    def __init__(self, scene: Scene, resampler: Resampler, windows: Sequence[Window], arrays: Arrays) -> None:
+        self._scene, self._resampler = scene, resampler
+        self._buffers = {name: allocate(*array) for name, array in arrays.items()}
+        places = zip(windows, self._buffers["pan_dn"], self._buffers["ms_dn"], strict=True)
+        self._patches = [_Patch.read(scene, resampler, *place) for place in places]
+
+    def check_bit_depth(self) -> None:
+        """Raise SceneError if DN lie above it."""
         scene = self._scene
-        sides = ((self._pan, scene.pan_nodata), (self._ms, scene.ms_nodata))
+        beyond = float(np.mean([self._share_beyond(patch) for patch in self._patches]))
+        if beyond > _MOST_BEYOND:
+            raise SceneError(
+                f"{scene.pan.name}: {beyond:.0%} of the DN are above {scene.dn_scale:.0f}, the largest of the"
+                " assumed bit depth; give the scene's own with --bit-depth"
+            )
+
+    def images(self, units: SceneUnits) -> tuple[Float32, Float32]:
+        """PAN `(count, 1, patch, patch)` and LMS `(count, bands, ...)`, valid until the next call."""
+        nodata = (self._scene.pan_nodata, self._scene.ms_nodata)
+        all_pan, all_lms = self._buffers["pan"], self._buffers["lms"]
+        for patch, pan, lms in zip(self._patches, all_pan, all_lms, strict=True):
+            buffers = {**self._buffers, "pan": pan, "lms": lms}
+            fill_images(buffers, (patch.pan, patch.ms), nodata, units, patch.window, self._resampler)
+        return all_pan, all_lms
+
+    def units(self) -> SceneUnits:
+        """Scene units, from all blocks without NoData. Raises SceneError if there is none."""
+        whole = np.concatenate([self._whole_blocks(patch) for patch in self._patches])
+        if not whole.any():
+            raise SceneError(
+                f"{self._scene.pan.name}: no calibration patch holds data; use a scene with more of it"
+            )
+        # NoData is taken as the mean of its band, so that it does not ring through the interpolation.
+        means = self._ms_means()
+        ones, zeros = (1.0,) * len(means), (0.0,) * len(means)
+        pan, lms = self.images(SceneUnits(0.0, 1.0, means, ones, zeros, zeros))
+        samples = np.concatenate([block_means(lms), block_means(pan)], axis=1).swapaxes(0, 1)
+        mean, covariance = moments(samples.reshape(len(samples), -1)[:, whole])
+        return scene_units(mean + np.array([*means, 0.0]), covariance)
+
+    def _ms_means(self) -> tuple[float, ...]:
+        """Mean DN of each band where it is measured, a float32; 0 where it nowhere is."""
+        total, count = np.zeros(self._scene.bands), np.zeros(self._scene.bands)
+        for patch in self._patches:
+            measured = patch.ms != self._scene.ms_nodata
+            total += np.sum(patch.ms, axis=(1, 2), dtype=np.int64, where=measured)
+            count += np.sum(measured, axis=(1, 2))
+        return tuple((total / np.maximum(count, 1)).astype(np.float32).tolist())
+
+    def _whole_blocks(self, patch: _Patch) -> NDArray[np.bool_]:
+        """Which of its blocks, in the order of `block_means`, have PAN and all bands measured everywhere."""
+        scene = self._scene
+        absent = np.empty((scene.bands, patch.window.height, patch.window.width), np.bool_)
+        markers = (scene.pan_nodata, scene.ms_nodata)
+        missing(patch.pan, patch.ms, patch.window, patch.ms_window, scene.grid, markers, absent)
+        return np.asarray(block_means(~absent.any(axis=0)) == 1)
+
+    def _share_beyond(self, patch: _Patch) -> float:
+        """Share of DN beyond the bit depth, of PAN or MS, whichever is larger."""
+        scene = self._scene
+        sides = ((patch.pan, scene.pan_nodata), (patch.ms, scene.ms_nodata))
         return max(float(np.mean((dn > scene.dn_scale) & (dn != nodata))) for dn, nodata in sides)
 
-    def network_units(self, window: Window, pan: Float32, lms: Float32) -> None:
-        """PAN and LMS of the patch read last."""
-        scene = self._scene
-        normalise(self._pan, scene.dn_scale, scene.pan_nodata, pan)
-        ms = np.empty(self._ms.shape, np.float32)
-        normalise(self._ms, scene.dn_scale, scene.ms_nodata, ms)
-        self._resampler.interpolate(ms, window, lms, self._scratch)
+
+def _arrays(scene: Scene, calibration: Calibration, resampler: Resampler) -> Arrays:
+    """Buffers of a calibration: DN and images of all patches, and what one at a time is computed in."""
+    count, side = calibration.count, calibration.patch
+    arrays = image_arrays(resampler, scene.bands, side, side)
+    of_all = {"pan": arrays["pan"], "lms": arrays["lms"], **_dn_arrays(scene, side, resampler)}
+    return {**arrays, **{name: ((count, *shape), dtype) for name, (shape, dtype) in of_all.items()}}
+
+
+def _dn_arrays(scene: Scene, side: int, resampler: Resampler) -> Arrays:
+    """DN of one patch; MS flat, as large as it gets."""
+    ms_pixels = math.prod(resampler.largest_ms_window(side, side))
+    return {"pan_dn": ((side, side), scene.dtype), "ms_dn": ((scene.bands * ms_pixels,), scene.dtype)}

@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from itertools import islice
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+if TYPE_CHECKING:
+    from bnnpan_runtime.scene_units import SceneUnits
 
 PLASTIC_NUMBER = 1.32471795724474602596
 ENOUGH_VALID = 0.98
@@ -19,6 +22,9 @@ SCHEMA = 1
 
 Phase = Literal["centred", "toolbox"]
 """Where MS sample k lies on the PAN grid: `ratio*k + (ratio-1)/2` (true centre) or `ratio*k + ratio//2`."""
+
+Units = Literal["bit_depth", "scene"]
+"""What a network is fed: DN over `2**bits - 1`, or the scene units of `bnnpan_runtime.scene_units`."""
 
 MANIFEST_NAME = "manifest.json"
 WEIGHTS_NAME = "weights.safetensors"
@@ -114,7 +120,8 @@ def calibration_memory(backend: str) -> str:
 class Manifest:
     """Content of `manifest.json`.
 
-    dn_scale         DN value that is 1.0 in network units, `2**bit_depth - 1`
+    dn_scale         largest DN of the bit depth, `2**bit_depth - 1`
+    units            what the network is fed; with "bit_depth", `dn_scale` is network unit 1
     halo             receptive-field radius of the fuse graph, rounded up to even, in PAN pixels
     tflite_window    window side of `fuse.tflite`, whose shape is fixed; 0 without that graph
     memory           backend name, or `calibration_memory` of it -> what its library allocates for a window,
@@ -135,6 +142,7 @@ class Manifest:
     calibration: Calibration
     tflite_window: int
     files: Mapping[str, FileEntry]
+    units: Units = "bit_depth"
     memory: Mapping[str, MemoryModel] = field(default_factory=dict)
     parity: Mapping[str, Parity] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
@@ -213,7 +221,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class FuseReport:
-    """What one run did; the JSON of `bnnpan fuse --json`."""
+    """What one run did; the JSON of `bnnpan fuse --json`. `units` are those that calibration found."""
 
     product: str
     product_sha256: str
@@ -230,6 +238,7 @@ class FuseReport:
     pan_pixels_per_second: float
     resumed_tiles: int
     skipped_tiles: int
+    units: SceneUnits
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON value."""

@@ -16,7 +16,7 @@ from bnnpan_runtime.graph import BACKENDS, open_backend
 from bnnpan_runtime.memory import KIB, format_size
 from bnnpan_runtime.verify import golden_check
 
-__all__ = ["Examination", "examine"]
+__all__ = ["Examination", "cpu_name", "examine", "memory_limit"]
 
 _LIBRARIES = ("numpy", "rasterio", "click", "safetensors", "onnxruntime", "larq-compute-engine")
 
@@ -50,12 +50,12 @@ def _board() -> dict[str, Any]:
     memory = _fields("/proc/meminfo")
     return {
         "model": _text("/proc/device-tree/model") or platform.node() or "unknown",
-        "cpu": _cpu_name(),
+        "cpu": cpu_name(),
         "machine": platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
         "memory": format_size(_kilobytes(memory.get("MemTotal"))),
         "memory_available": format_size(_kilobytes(memory.get("MemAvailable"))),
-        "memory_limit": _memory_limit(),
+        "memory_limit": memory_limit(),
         "kernel": platform.release(),
     }
 
@@ -77,7 +77,7 @@ def _software() -> dict[str, str]:
 
 
 def _native() -> dict[str, Any]:
-    from bnnpan_runtime.graph.native import instruction_sets, library_path
+    from bnnpan_runtime.graph.libbnnpan import instruction_sets, library_path
 
     try:
         return {"library": str(library_path()), "instruction_sets": list(instruction_sets())}
@@ -100,7 +100,7 @@ def _self_tests() -> dict[str, str]:
     return outcomes
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
     """Name of the processor; ARM kernels give an implementer and part number instead."""
     fields = _fields("/proc/cpuinfo")
     for name in ("model name", "Model", "Hardware"):
@@ -109,7 +109,7 @@ def _cpu_name() -> str:
     return f"implementer {fields.get('CPU implementer', '?')}, part {fields.get('CPU part', '?')}"
 
 
-def _memory_limit() -> str:
+def memory_limit() -> str:
     """Smallest limit of the control group this process runs in and of those above it, version 2 or 1.
 
     In a container the root of the hierarchy it sees may be its own group.

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bnnpan_runtime.bundle import Bundle, Golden
-from bnnpan_runtime.contract import Window
+from bnnpan_runtime.contract import Manifest, Window
 from bnnpan_runtime.graph.protocol import Backend, DnTile, Float32, TileShape
 from bnnpan_runtime.grid import Grid
 from bnnpan_runtime.resample import Resampler
-from bnnpan_runtime.tile_engine import engine_arrays, tile_engine
-from bnnpan_runtime.units import normalise
+from bnnpan_runtime.scene_units import SceneUnits, image_units
+from bnnpan_runtime.tile_engine import engine_arrays, float_images, tile_engine
 from bnnpan_runtime.weights import GOLDEN_SIDE
 
-__all__ = ["Outcome", "run_golden"]
+__all__ = ["Outcome", "golden_tile", "run_golden"]
 
 LARGEST_SHARE_OVER_1DN = 0.01
 """Share of the golden tile's values that may differ from the PyTorch reference by more than one DN.
@@ -48,8 +46,12 @@ def run_golden(engine: Backend, bundle: Bundle) -> Outcome:
             None, f"its window is {engine.fixed_window}, the golden tile {GOLDEN_SIDE} pixels a side"
         )
     golden = bundle.golden()
-    affines, product = _product(engine, bundle, golden)
-    apart = np.abs(product.astype(np.int32) - golden.hrms.astype(np.int32))
+    tile, window, resampler = golden_tile(golden, bundle.manifest)
+    count = bundle.manifest.calibration.count
+    affines = engine.calibrate(*_quadrants(*float_images(tile, window, resampler), count))
+    arrays = engine_arrays(engine, resampler, len(tile.ms), GOLDEN_SIDE, GOLDEN_SIDE)
+    tile_engine(engine, resampler, arrays).fuse(tile, window, affines)
+    apart = np.abs(tile.product.astype(np.int32) - golden.hrms.astype(np.int32))
     over, changed = float(np.mean(apart > 1)), float(np.mean(apart > 0))
     affine_error = float(np.max(np.abs(affines - golden.affines)))
     return Outcome(
@@ -62,39 +64,31 @@ def run_golden(engine: Backend, bundle: Bundle) -> Outcome:
     )
 
 
-def _product(engine: Backend, bundle: Bundle, golden: Golden) -> tuple[Float32, NDArray[Any]]:
-    """Affines and product (uint16 DN) of the golden tile, a scene of its own whose edge is repeated."""
-    manifest = bundle.manifest
+def golden_tile(golden: Golden, manifest: Manifest) -> tuple[DnTile, Window, Resampler]:
+    """The golden tile as a scene of its own, whose edge is repeated; its product (uint16) is not made yet.
+
+    Scene units are those of the whole tile, which is what its calibration patches cover.
+    """
     resampler = Resampler(Grid(manifest.network.ratio), manifest.phase)
     window = Window(0, 0, GOLDEN_SIDE, GOLDEN_SIDE)
     area = resampler.ms_window(window)
     rows = np.clip(np.arange(area.row, area.row + area.height), 0, golden.ms.shape[1] - 1)
     cols = np.clip(np.arange(area.col, area.col + area.width), 0, golden.ms.shape[2] - 1)
     tile = DnTile(
-        shape=TileShape(GOLDEN_SIDE, GOLDEN_SIDE, 0, 0, GOLDEN_SIDE, GOLDEN_SIDE, 0, 0),
+        shape=TileShape.whole(GOLDEN_SIDE, GOLDEN_SIDE),
         rows=resampler.row_taps,
         cols=resampler.col_taps,
         pan=np.ascontiguousarray(golden.pan),
         ms=np.ascontiguousarray(golden.ms[:, rows[:, None], cols]),
         product=np.empty(golden.hrms.shape, np.uint16),
-        dn_scale=manifest.dn_scale,
+        units=SceneUnits.of_bit_depth(manifest.dn_scale, len(golden.ms)),
         pan_nodata=None,
         ms_nodata=None,
     )
-    affines = engine.calibrate(*_patches(tile, resampler, window, manifest.calibration.count))
-    arrays = engine_arrays(engine, resampler, len(tile.ms), GOLDEN_SIDE, GOLDEN_SIDE)
-    tile_engine(engine, resampler, arrays).fuse(tile, window, affines)
-    return affines, tile.product
-
-
-def _patches(tile: DnTile, resampler: Resampler, window: Window, count: int) -> tuple[Float32, Float32]:
-    bands, side = len(tile.ms), GOLDEN_SIDE
-    pan, lms = np.empty((1, side, side), np.float32), np.empty((bands, side, side), np.float32)
-    ms = np.empty(tile.ms.shape, np.float32)
-    normalise(tile.pan, tile.dn_scale, None, pan[0])
-    normalise(tile.ms, tile.dn_scale, None, ms)
-    resampler.interpolate(ms, window, lms, np.empty(resampler.scratch_floats(bands, side, side), np.float32))
-    return _quadrants(pan, lms, count)
+    if manifest.units == "scene":
+        in_dn = replace(tile, units=SceneUnits.of_bit_depth(1.0, len(golden.ms)))
+        tile = replace(tile, units=image_units(*float_images(in_dn, window, resampler)))
+    return tile, window, resampler
 
 
 def _quadrants(pan: Float32, lms: Float32, count: int) -> tuple[Float32, Float32]:

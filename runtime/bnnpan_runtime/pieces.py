@@ -127,7 +127,7 @@ def _interpolate(rasters: Rasters, window: Window) -> NDArray[np.float32]:
     dn = np.empty((scene.bands, area.height, area.width), scene.dtype)
     scene.read_ms(area, dn)
     ms = np.empty(dn.shape, np.float32)
-    normalise(dn, 1.0, scene.ms_nodata, ms)
+    normalise(dn, (0.0,), (1.0,), scene.ms_nodata, ms)
     lms = np.empty((scene.bands, window.height, window.width), np.float32)
     scratch = np.empty(resampler.scratch_floats(scene.bands, window.height, window.width), np.float32)
     resampler.interpolate(ms, window, lms, scratch)

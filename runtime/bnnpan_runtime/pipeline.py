@@ -7,8 +7,9 @@ from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 
+from bnnpan_runtime.calibrate import SceneConstants
 from bnnpan_runtime.contract import Plan
-from bnnpan_runtime.graph.protocol import Backend, Float32
+from bnnpan_runtime.graph.protocol import Backend
 from bnnpan_runtime.resample import Resampler
 from bnnpan_runtime.scene import Scene
 from bnnpan_runtime.tiles import tiles
@@ -18,7 +19,7 @@ __all__ = ["fused_tiles"]
 
 
 def fused_tiles(
-    scene: Scene, resampler: Resampler, backend: Backend, affines: Float32, plan: Plan
+    scene: Scene, resampler: Resampler, backend: Backend, constants: SceneConstants, plan: Plan
 ) -> Generator[Slot, None, None]:
     """Finished tiles of a scene in order, whatever order the threads finish them in.
 
@@ -36,7 +37,7 @@ def fused_tiles(
     def compute(slot: Slot) -> Slot:
         bench = benches.get()
         try:
-            return bench.fuse(slot, affines)
+            return bench.fuse(slot, constants)
         finally:
             benches.put(bench)
 

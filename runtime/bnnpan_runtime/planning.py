@@ -170,7 +170,7 @@ def _added_terms(
         "writer": _written_bytes(ms) + _GROWTH_BYTES + workers * _THREAD_BYTES,
     }
     # The calibration is over before the first tile: it counts only as far as it takes more than the tiles.
-    patches = calibration_bytes(scene, calibration)
+    patches = calibration_bytes(scene, calibration, resampler)
     patches += backend.calibration_bytes(calibration.count, calibration.patch)
     tiles = terms["tiles_in_flight"] + terms["engines"] + terms["library"]
     return {**terms, "calibration": max(0, patches - tiles)}

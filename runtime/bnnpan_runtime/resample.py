@@ -77,9 +77,8 @@ class _Axis:
     """One axis of a scene: the taps of its `ratio` phases, and which MS samples a stretch of PAN needs."""
 
     def __init__(self, ratio: int, offset: float, phase: Phase) -> None:
-        sample = (
-            ratio // 2 if phase == "toolbox" else (ratio - 1) / 2
-        )  # PAN pixels from MS pixel edge to its sample
+        # PAN pixels from the edge of an MS pixel to its sample.
+        sample = ratio // 2 if phase == "toolbox" else (ratio - 1) / 2
         self.ratio = ratio
         self.phases = tuple(_taps((remainder + offset - sample) / ratio) for remainder in range(ratio))
         self.before = min(taps.first for taps in self.phases)

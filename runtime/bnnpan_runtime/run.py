@@ -23,6 +23,7 @@ from bnnpan_runtime.planning import plan as make_plan
 from bnnpan_runtime.product import product_tags, sha256_of
 from bnnpan_runtime.resample import Resampler
 from bnnpan_runtime.scene import Scene, open_scene
+from bnnpan_runtime.scene_units import SceneUnits
 from bnnpan_runtime.storage import raster_cache
 
 __all__ = ["Progress", "fuse", "plan"]
@@ -54,7 +55,7 @@ def fuse(
     backend    "native", "onnx", "tflite", or "auto" for the first of them that works
     threads    tiles computed at the same time; one more thread reads and writes
     tile       side of the tiles in PAN pixels, if not the planned one; the product has the same pixels
-    bit_depth  bits of a uint16 scene, if not those of the bundle
+    bit_depth  bits of a uint16 scene, if not those of the bundle; without effect in scene units
     overwrite  replace an existing product
 
     Raises SceneError, BundleError, BudgetError, OutputError or BackendError; `out` is then as it was before.
@@ -67,8 +68,8 @@ def fuse(
         tags = product_tags(job.bundle, job.backend.name)
         skipped = 0
         with open_mosaic(path, job.scene.product_format, tags) as mosaic:
-            affines = calibrate(job.scene, job.backend, job.bundle.manifest.calibration, job.resampler)
-            with closing(fused_tiles(job.scene, job.resampler, job.backend, affines, job.plan)) as finished:
+            constants = calibrate(job.scene, job.backend, job.bundle.manifest, job.resampler)
+            with closing(fused_tiles(job.scene, job.resampler, job.backend, constants, job.plan)) as finished:
                 for slot in finished:
                     mosaic.write(slot.tile.core, slot.product)
                     skipped += slot.skipped
@@ -77,7 +78,7 @@ def fuse(
             mosaic.close()
             digest = sha256_of(mosaic.partial)
             mosaic.commit()
-        return _report(job, path, digest, skipped, time.perf_counter() - started)
+        return _report(job, path, digest, skipped, constants.units, time.perf_counter() - started)
 
 
 def plan(
@@ -140,7 +141,9 @@ def _budget(memory: str | int) -> int:
         raise BudgetError(str(error)) from error
 
 
-def _report(job: _Job, path: Path, digest: str, skipped: int, seconds: float) -> FuseReport:
+def _report(
+    job: _Job, path: Path, digest: str, skipped: int, units: SceneUnits, seconds: float
+) -> FuseReport:
     measured, budget = peak_bytes(), job.plan.budget_bytes
     if measured > budget:
         _log.warning(
@@ -165,4 +168,5 @@ def _report(job: _Job, path: Path, digest: str, skipped: int, seconds: float) ->
         pan_pixels_per_second=pixels / seconds,
         resumed_tiles=0,
         skipped_tiles=skipped,
+        units=units,
     )

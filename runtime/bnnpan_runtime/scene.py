@@ -52,7 +52,7 @@ class ProductFormat:
 class Scene:
     """An open scene. `height, width` are those of PAN; windows may lie in the scene padded to even sides.
 
-    dn_scale      DN that is 1.0 in network units
+    dn_scale      largest DN of the bit depth, network unit 1 of networks that are fed DN over it
     pan_nodata    DN that marks a PAN pixel without measurement, None if there is none; `ms_nodata` likewise
     """
 

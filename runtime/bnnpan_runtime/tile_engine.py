@@ -9,11 +9,14 @@ from numpy.typing import NDArray
 
 from bnnpan_runtime.contract import Window
 from bnnpan_runtime.graph.protocol import Backend, DnTile, Float32, TileBackend, TileShape
+from bnnpan_runtime.images import fill_images, image_arrays
 from bnnpan_runtime.memory import Arrays, allocate
 from bnnpan_runtime.resample import Resampler
-from bnnpan_runtime.units import normalise, quantise
+from bnnpan_runtime.units import quantise
 
-__all__ = ["TileEngine", "engine_arrays", "tile_engine"]
+__all__ = ["TileEngine", "engine_arrays", "float_images", "tile_engine"]
+
+Buffers = dict[str, NDArray[Any]]
 
 
 class TileEngine(Protocol):
@@ -27,17 +30,13 @@ class TileEngine(Protocol):
 def engine_arrays(backend: Backend, resampler: Resampler, bands: int, height: int, width: int) -> Arrays:
     """Shapes and dtypes of the buffers that windows of this size take, by name."""
     if isinstance(backend, TileBackend):
-        shape = TileShape(height, width, 0, 0, height, width, 0, 0)
+        shape = TileShape.whole(height, width)
         arena_bytes = backend.tile_arena_bytes(shape, resampler.row_taps, resampler.col_taps)
         return {"arena": ((arena_bytes,), np.uint8)}
-    ms_height, ms_width = resampler.largest_ms_window(height, width)
     return {
         "arena": ((backend.memory(height, width).arena_bytes,), np.uint8),
-        "pan": ((1, height, width), np.float32),
-        "ms": ((bands * ms_height * ms_width,), np.float32),
-        "lms": ((bands, height, width), np.float32),
         "hrms": ((bands, height, width), np.float32),
-        "scratch": ((resampler.scratch_floats(bands, height, width),), np.float32),
+        **image_arrays(resampler, bands, height, width),
     }
 
 
@@ -49,8 +48,21 @@ def tile_engine(backend: Backend, resampler: Resampler, arrays: Arrays) -> TileE
     return _FloatEngine(backend, resampler, buffers)
 
 
+def float_images(tile: DnTile, window: Window, resampler: Resampler) -> tuple[Float32, Float32]:
+    """PAN `(1, height, width)` and LMS `(bands, height, width)` of a tile in network units, as new arrays."""
+    arrays = image_arrays(resampler, len(tile.ms), *tile.pan.shape)
+    buffers: Buffers = {name: np.empty(*array) for name, array in arrays.items()}
+    _fill(buffers, tile, window, resampler)
+    return buffers["pan"], buffers["lms"]
+
+
+def _fill(buffers: Buffers, tile: DnTile, window: Window, resampler: Resampler) -> None:
+    nodata = (tile.pan_nodata, tile.ms_nodata)
+    fill_images(buffers, (tile.pan, tile.ms), nodata, tile.units, window, resampler)
+
+
 class _DirectEngine:
-    def __init__(self, backend: TileBackend, buffers: dict[str, NDArray[Any]]) -> None:
+    def __init__(self, backend: TileBackend, buffers: Buffers) -> None:
         self._backend = backend
         self._arena: NDArray[np.uint8] = buffers["arena"]
 
@@ -59,17 +71,14 @@ class _DirectEngine:
 
 
 class _FloatEngine:
-    def __init__(self, backend: Backend, resampler: Resampler, buffers: dict[str, NDArray[Any]]) -> None:
+    def __init__(self, backend: Backend, resampler: Resampler, buffers: Buffers) -> None:
         self._backend, self._resampler, self._buffers = backend, resampler, buffers
 
     def fuse(self, tile: DnTile, window: Window, affines: Float32) -> None:
         buffers, shape = self._buffers, tile.shape
-        pan, lms, hrms = buffers["pan"], buffers["lms"], buffers["hrms"]
-        ms = buffers["ms"][: tile.ms.size].reshape(tile.ms.shape)
-        normalise(tile.pan, tile.dn_scale, tile.pan_nodata, pan[0])
-        normalise(tile.ms, tile.dn_scale, tile.ms_nodata, ms)
-        self._resampler.interpolate(ms, window, lms, buffers["scratch"])
-        self._backend.fuse(pan, lms, affines, hrms, buffers["arena"])
+        _fill(buffers, tile, window, self._resampler)
+        self._backend.fuse(buffers["pan"], buffers["lms"], affines, buffers["hrms"], buffers["arena"])
         rows = slice(shape.core_row, shape.core_row + shape.core_height)
         cols = slice(shape.core_col, shape.core_col + shape.core_width)
-        quantise(hrms[:, rows, cols], tile.dn_scale, tile.product)
+        units = tile.units
+        quantise(buffers["hrms"][:, rows, cols], units.ms_offset, units.ms_scale, tile.product)

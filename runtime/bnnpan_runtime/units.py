@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,18 +16,32 @@ Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 """DN as they are stored."""
 
 
-def normalise(dn: Pixels, dn_scale: float, nodata: int | None, out: NDArray[np.float32]) -> None:
-    """`out = dn / dn_scale`; NoData becomes 0, lest a marker like 65535 rings through the interpolation."""
-    np.divide(dn, np.float32(dn_scale), out=out, dtype=np.float32)
+def normalise(
+    dn: Pixels, offset: Sequence[float], scale: Sequence[float], nodata: int | None, out: NDArray[np.float32]
+) -> None:
+    """`out = (dn - offset) / scale`, both `(planes, height, width)`; `offset` and `scale` are one per plane.
+
+    NoData becomes 0, lest a marker like 65535 rings through the interpolation.
+    """
+    np.subtract(dn, _per_plane(offset), out=out, dtype=np.float32)
+    np.divide(out, _per_plane(scale), out=out)
     if nodata is not None:
         np.copyto(out, np.float32(0), where=dn == nodata)
 
 
-def quantise(image: NDArray[np.float32], dn_scale: float, out: Pixels) -> None:
-    """Nearest whole DN (half to even) within the dtype of `out`; `image` is used up."""
-    np.multiply(image, np.float32(dn_scale), out=image)
+def quantise(
+    image: NDArray[np.float32], offset: Sequence[float], scale: Sequence[float], out: Pixels
+) -> None:
+    """Nearest whole DN (half to even) of `image * scale + offset` within the dtype of `out`.
+
+    Both `(planes, height, width)`, `offset` and `scale` one per plane; `image` is used up. What is not a
+    number becomes 0.
+    """
+    np.multiply(image, _per_plane(scale), out=image)
+    np.add(image, _per_plane(offset), out=image)
     np.rint(image, out=image)
-    np.clip(image, np.float32(0), np.float32(np.iinfo(out.dtype).max), out=image)
+    np.fmax(image, np.float32(0), out=image)
+    np.fmin(image, np.float32(np.iinfo(out.dtype).max), out=image)
     np.copyto(out, image, casting="unsafe")
 
 
@@ -59,3 +75,7 @@ def mark_nodata(product: Pixels, absent: NDArray[np.bool_], nodata: int) -> None
     for band, gone in zip(product, absent, strict=True):
         np.copyto(band, band.dtype.type(neighbour), where=band == nodata)
         np.copyto(band, band.dtype.type(nodata), where=gone)
+
+
+def _per_plane(values: Sequence[float]) -> NDArray[np.float32]:
+    return np.array(values, np.float32)[:, None, None]

@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bnnpan_runtime.calibrate import SceneConstants
 from bnnpan_runtime.contract import Tile, Window
-from bnnpan_runtime.graph.protocol import Backend, DnTile, Float32, TileShape
+from bnnpan_runtime.graph.protocol import Backend, DnTile, TileShape
 from bnnpan_runtime.memory import Arrays, allocate, allocated_bytes
 from bnnpan_runtime.resample import Resampler
 from bnnpan_runtime.scene import Scene
+from bnnpan_runtime.scene_units import SceneUnits
 from bnnpan_runtime.tile_engine import engine_arrays, tile_engine
 from bnnpan_runtime.tiles import window_shape
 from bnnpan_runtime.units import Pixels, mark_nodata, missing
@@ -104,14 +106,14 @@ class Bench:
         if "missing" in layout.nodata:
             self._missing = allocate(*layout.nodata["missing"])
 
-    def fuse(self, slot: Slot, affines: Float32) -> Slot:
+    def fuse(self, slot: Slot, constants: SceneConstants) -> Slot:
         """Compute the product of a filled slot; a tile without any measurement is only marked as such."""
         scene, absent = self._scene, self._absent(slot)
         slot.skipped = absent is not None and bool(absent.all())
         if slot.skipped:
             slot.product[...] = scene.nodata
             return slot
-        self._engine.fuse(self._tile(slot), slot.tile.window, affines)
+        self._engine.fuse(self._tile(slot, constants.units), slot.tile.window, constants.affines)
         if absent is not None and scene.nodata is not None:
             mark_nodata(slot.product, absent, scene.nodata)
         return slot
@@ -129,19 +131,9 @@ class Bench:
         return absent
 
     def _shape(self, slot: Slot) -> TileShape:
-        core, window, resampler = slot.tile.core, slot.tile.window, self._resampler
-        return TileShape(
-            height=window.height,
-            width=window.width,
-            core_row=core.row - window.row,
-            core_col=core.col - window.col,
-            core_height=core.height,
-            core_width=core.width,
-            row_phase=window.row % resampler.row_taps.ratio,
-            col_phase=window.col % resampler.col_taps.ratio,
-        )
+        return TileShape.of(slot.tile.window, slot.tile.core, self._scene.grid.ratio)
 
-    def _tile(self, slot: Slot) -> DnTile:
+    def _tile(self, slot: Slot, units: SceneUnits) -> DnTile:
         scene, resampler = self._scene, self._resampler
         return DnTile(
             shape=self._shape(slot),
@@ -150,7 +142,7 @@ class Bench:
             pan=slot.pan,
             ms=slot.ms,
             product=slot.product,
-            dn_scale=scene.dn_scale,
+            units=units,
             pan_nodata=scene.pan_nodata,
             ms_nodata=scene.ms_nodata,
         )

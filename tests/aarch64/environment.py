@@ -18,11 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aarch64.board_files import PROCESSORS, write_board_files
+from programs import Unavailable, find
 
-__all__ = ["Environment", "Unavailable", "install", "prepare"]
+__all__ = ["Environment", "install", "prepare"]
 
 CACHE_VARIABLE = "BNNPAN_AARCH64"
 MIRROR_VARIABLE = "BNNPAN_DEBIAN_MIRROR"
+"""Where packages of Debian come from, if not from where this computer's own apt has them from."""
 
 _RELEASE, _PYTHON = "bookworm", "3.11"
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -38,10 +40,6 @@ _PLATFORMS = (
 )
 _PREPARING_SECONDS = 900
 _KILL_AFTER_SECONDS = 5
-
-
-class Unavailable(Exception):
-    """This computer cannot prepare the environment; the message says what it would take."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +90,7 @@ def prepare(requirements: Sequence[str], constraints: Path | None = None) -> Env
 
     `constraints` is a file for pip. Takes about 20 s and 300 MB otherwise. Raises Unavailable.
     """
-    emulator = shutil.which("qemu-aarch64") or shutil.which("qemu-aarch64-static")
-    if emulator is None:
-        raise Unavailable("qemu-aarch64 is not installed (Debian and Ubuntu: apt-get install qemu-user)")
+    emulator = shutil.which("qemu-aarch64-static") or find("qemu-aarch64")
     cache = Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "bnnpan" / "aarch64")
     recipe = [_RELEASE, _PYTHON, _PACKAGES, _PLATFORMS, list(requirements), repr(PROCESSORS)]
     recipe.append(constraints.read_text() if constraints else "")
@@ -118,9 +114,10 @@ def install(wheel: Path, folder: Path) -> None:
 
 def _unpack_debian(apt: Path, system: Path) -> None:
     """Python and the libraries that wheels expect, downloaded by an apt that knows nothing but aarch64."""
-    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None or not _KEYRING.is_file():
-        raise Unavailable(f"needs apt-get, dpkg-deb and {_KEYRING} (package debian-archive-keyring)")
-    mirror = os.environ.get(MIRROR_VARIABLE, "http://deb.debian.org/debian")
+    find("apt-get"), find("dpkg-deb")
+    if not _KEYRING.is_file():
+        raise Unavailable(f"needs {_KEYRING} (Debian and Ubuntu: apt-get install debian-archive-keyring)")
+    mirror = os.environ.get(MIRROR_VARIABLE) or _own_mirror(apt.parent)
     for name in ("state/lists/partial", "cache/archives/partial", "packages"):
         (apt / name).mkdir(parents=True)
     (apt / "status").touch()
@@ -143,6 +140,16 @@ def _unpack_debian(apt: Path, system: Path) -> None:
     _call([*apt_get, "download", *_PACKAGES], apt / "packages")
     for package in sorted((apt / "packages").glob("*.deb")):
         _call(["dpkg-deb", "--extract", str(package), str(system)], apt)
+
+
+def _own_mirror(folder: Path) -> str:
+    """Where this computer's apt has packages of Debian from."""
+    form = "--format=$(ORIGIN) $(LABEL) $(COMPONENT) $(REPO_URI)"
+    for line in _call(["apt-get", "indextargets", form, "Identifier: Packages"], folder).splitlines():
+        *kind, mirror = line.split()
+        if kind == ["Debian", "Debian", "main"]:
+            return mirror
+    raise Unavailable(f"apt knows no packages of Debian here; name a mirror of it in {MIRROR_VARIABLE}")
 
 
 def _pip(folder: Path, requirements: Sequence[str], constraints: Path | None) -> None:
@@ -169,9 +176,10 @@ def _write_prefixes(folder: Path) -> None:
             (prefix / part.name).symlink_to(Path("..") / "system" / part.name)
 
 
-def _call(command: Sequence[str], folder: Path) -> None:
+def _call(command: Sequence[str], folder: Path) -> str:
     limited = ["timeout", f"--kill-after={_KILL_AFTER_SECONDS}", str(_PREPARING_SECONDS), *command]
     result = subprocess.run(limited, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if result.returncode:
         tail = " ".join((result.stderr or result.stdout).strip().splitlines()[-3:])
         raise Unavailable(f"{Path(command[0]).name} failed with {result.returncode}: {tail}")
+    return result.stdout

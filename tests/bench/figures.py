@@ -14,13 +14,13 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-MIB = 2**20
+from bnnpan_runtime.bench.process import run_process
+from bnnpan_runtime.memory import MIB
 
 
 def main() -> None:
@@ -79,7 +79,7 @@ def start_seconds(bnnpan: Path, work: Path, size: int, repeats: int) -> dict[str
             for state in ("warm", "cold"):
                 if state == "cold":
                     forget(bnnpan.parent.parent.rglob("*"))
-                times.setdefault(f"{name}_{state}", []).append(run([bnnpan, *arguments])["seconds"])
+                times.setdefault(f"{name}_{state}", []).append(run_process([bnnpan, *arguments]).seconds)
     return {name: round(median(values), 2) for name, values in times.items()}
 
 
@@ -103,10 +103,8 @@ def fuse_figures(
             scene, product = work / f"{size}", work / "product.tif"
             command = [bnnpan, "fuse", "--pan", scene / "pan.tif", "--ms", scene / "ms.tif", "--out", product]
             options = ["--memory", memory, "--threads", str(threads), "--overwrite", "--json"]
-            measured = run([*command, *options])
-            runs[size, threads].append(
-                {**json.loads(measured["stdout"]), "process_peak": measured["peak_bytes"]}
-            )
+            usage = run_process([*command, *options])
+            runs[size, threads].append({**json.loads(usage.output), "process_peak": usage.peak_bytes})
     rows = []
     for (size, threads), reports in runs.items():
         first = reports[0]
@@ -127,20 +125,6 @@ def fuse_figures(
             }
         )
     return rows
-
-
-def run(command: list[Any]) -> dict[str, Any]:
-    """Wall time, peak resident set and output of one process."""
-    started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    output = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{' '.join(map(str, command))} ended with {process.returncode}")
-    return {"seconds": seconds, "peak_bytes": usage.ru_maxrss * 1024, "stdout": output}
 
 
 if __name__ == "__main__":

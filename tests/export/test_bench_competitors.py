@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from requirements import require_package
 
 from bnnpan_export.assemble import Exported
 from bnnpan_export.bench.bundles import random_bundle
 from bnnpan_export.bench.ground import SIDE
+from bnnpan_export.bench.litert import LiteRtFloat
 from bnnpan_export.bench.onnx_int8 import convolutions_only, quantised
 from bnnpan_export.bench.onnx_parts import part
 from bnnpan_export.bench.onnx_session import GraphBackend, open_session
@@ -24,7 +28,6 @@ from bnnpan_runtime.graph import Backend, open_backend
 from bnnpan_runtime.graph.onnx import OnnxBackend
 
 SIDE_PIXELS = 32
-NO_ARENA = np.empty(0, np.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +44,7 @@ def window(bundle: Bundle) -> Images:
 
 def fused(backend: Backend, window: Images) -> NDArray[np.float32]:
     out = np.full_like(window.lms, np.nan)
-    arena = np.empty(backend.memory(SIDE_PIXELS, SIDE_PIXELS).arena_bytes, np.uint8)
+    arena = np.empty(backend.memory(window.window.height, window.window.width).arena_bytes, np.uint8)
     backend.fuse(window.pan, window.lms, window.affines, out, arena)
     return out
 
@@ -72,6 +75,17 @@ def test_the_bare_convolutions_run_at_any_size(bundle: Bundle, window: Images) -
 
 def test_pytorch_runs_a_network_of_the_same_sizes(bundle: Bundle, window: Images) -> None:
     assert np.isfinite(fused(PyTorchBackend(bundle), window)).all()
+
+
+def test_windows_side_by_side_in_litert_do_not_meet() -> None:
+    require_package("ai_edge_litert")
+    bundle = Bundle.open("bgrn-x4")
+    backend, side = LiteRtFloat(bundle), bundle.manifest.tflite_window
+    windows = [images(Network.of(bundle), side, seed) for seed in range(3)]
+    alone = [fused(backend, window) for window in windows]
+    with ThreadPoolExecutor(3) as pool:
+        for index, out in enumerate(pool.map(partial(fused, backend), windows * 4)):
+            np.testing.assert_array_equal(out, alone[index % 3])
 
 
 def test_a_random_bundle_fuses_alike_in_every_engine(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,7 +64,7 @@ def test_golden_tile_is_what_the_network_makes_of_its_own_scene(
     path = tmp_path / "small.bnnpan"
     write_bundle(path, small_export.content)
     golden = Bundle.open(path).golden()
-    scene = RawScene(golden.pan, golden.ms).scene("golden", "centred", 2047)
+    scene = RawScene(golden.pan, golden.ms).scene("golden", "centred", "bit_depth", 2047)
     expected = expected_product(random_network(SMALL), scene, CALIBRATION)
     assert np.array_equal(golden.affines, expected.affines)
     assert np.array_equal(golden.hrms, np.rint(expected.hrms * 2047).clip(0, 65535))

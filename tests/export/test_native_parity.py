@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from bnnpan.model import ModelConfig  # noqa: E402
-from bnnpan_export.freeze import freeze  # noqa: E402
-from bnnpan_export.untrained import random_network  # noqa: E402
-from bnnpan_runtime.graph.native import NativeBackend  # noqa: E402
+from bnnpan.model import ModelConfig
+from bnnpan_export.freeze import freeze
+from bnnpan_export.untrained import random_network
+from bnnpan_runtime.graph.native import NativeBackend
 
 CONFIGS = [
     *(ModelConfig(channels=channels, blocks=2) for channels in (8, 16, 24, 32, 40, 64)),

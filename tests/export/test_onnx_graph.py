@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 import onnx
-import pytest
+import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
@@ -17,7 +17,6 @@ from bnnpan_export.untrained import random_network
 from .conftest import SMALL, VARIANTS, images
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-ort = pytest.importorskip("onnxruntime")
 
 
 def session(content: bytes) -> ort.InferenceSession:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 from numpy.typing import NDArray
 from onnx import FunctionProto, ModelProto, TensorProto, helper, numpy_helper
@@ -13,17 +14,10 @@ from reference_network import random_weights
 from bnnpan_export import onnx_functions as functions
 from bnnpan_export.onnx_nodes import DOMAIN, opset_imports
 from bnnpan_runtime.contract import NetworkShape
-from bnnpan_runtime.graph.native import library_path
+from bnnpan_runtime.graph.libbnnpan import library_path
 from bnnpan_runtime.weights import TRUNK_TENSORS
 
-ort = pytest.importorskip("onnxruntime")
 Float32 = NDArray[np.float32]
-
-
-@pytest.fixture(autouse=True)
-def library() -> None:
-    if not library_path().is_file():
-        pytest.skip(f"{library_path()} is not built")
 
 
 def assert_same_but_for_signs(found: Float32, expected: Float32) -> None:

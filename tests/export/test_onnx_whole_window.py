@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 
 from bnnpan.model import ModelConfig
@@ -17,26 +18,17 @@ from bnnpan_export.freeze import FrozenNetwork, freeze
 from bnnpan_export.onnx_graph import fuse_graph
 from bnnpan_export.untrained import random_network
 from bnnpan_runtime.bundle import Bundle
-from bnnpan_runtime.graph.native import NativeBackend, library_path
+from bnnpan_runtime.graph.libbnnpan import library_path
+from bnnpan_runtime.graph.native import NativeBackend
 from bnnpan_runtime.graph.onnx import OnnxBackend
 
 from .conftest import SMALL, images
 
-ort = pytest.importorskip("onnxruntime")
-
-
-@pytest.fixture(autouse=True)
-def library() -> None:
-    if not library_path().is_file():
-        pytest.skip(f"{library_path()} is not built")
-
 
 def session(network: FrozenNetwork) -> Any:
     model = fuse_graph(network, {})
-    for value in [
-        *model.graph.input,
-        *model.graph.output,
-    ]:  # which ONNX Runtime would check before the kernel
+    # ONNX Runtime would check the declared shapes before the kernel does.
+    for value in [*model.graph.input, *model.graph.output]:
         value.type.tensor_type.ClearField("shape")
     options = ort.SessionOptions()
     options.log_severity_level = 4

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from bnnpan_export.freeze import FrozenNetwork, freeze
 from bnnpan_export.parity import Distance, check_parity, measure_parity
 from bnnpan_export.scenes import real_scenes, synthetic_scene
 from bnnpan_export.untrained import random_network
-from bnnpan_runtime.contract import Parity
+from bnnpan_runtime.contract import Parity, Units
 from bnnpan_runtime.errors import VerificationError
 
 from .conftest import CALIBRATION, SMALL, SMALL_IDENTITY
@@ -29,14 +30,15 @@ def corrupted(network: FrozenNetwork, name: str) -> FrozenNetwork:
     return FrozenNetwork(network.shape, {**network.tensors, name: tensor})
 
 
+@pytest.mark.parametrize("units", ["bit_depth", "scene"])
 @pytest.mark.parametrize("name", ["trunk.bits", "trunk.gamma", "head.weight", "tail.bias"])
-def test_one_wrong_weight_is_found(name: str) -> None:
-    model = random_network(SMALL)
+def test_one_wrong_weight_is_found(name: str, units: Units) -> None:
+    model = random_network(replace(SMALL, units=units))
     network = freeze(model)
-    scene = synthetic_scene(4, 4, 11).scene("synthetic", "centred", DN_SCALE)
-    right = measure_parity(model, network, [], [scene], CALIBRATION, DN_SCALE)
+    scene = synthetic_scene(4, 4, 11).scene("synthetic", "centred", units, DN_SCALE)
+    right = measure_parity(model, network, [], [scene], CALIBRATION)
     check_parity(right, DN_SCALE)
-    wrong = measure_parity(model, corrupted(network, name), [], [scene], CALIBRATION, DN_SCALE)
+    wrong = measure_parity(model, corrupted(network, name), [], [scene], CALIBRATION)
     with pytest.raises(VerificationError, match=r"weights\.safetensors"):
         check_parity(wrong, DN_SCALE)
 
@@ -71,9 +73,9 @@ def test_an_error_of_a_single_line_is_found(line: Any, monkeypatch: pytest.Monke
         return product
 
     model = random_network(SMALL)
-    scene = synthetic_scene(4, 4, 11).scene("synthetic", "centred", DN_SCALE)
+    scene = synthetic_scene(4, 4, 11).scene("synthetic", "centred", "bit_depth", DN_SCALE)
     monkeypatch.setattr("bnnpan_export.parity.folded_fuse", wrong)
-    distances = measure_parity(model, freeze(model), [], [scene], CALIBRATION, DN_SCALE)
+    distances = measure_parity(model, freeze(model), [], [scene], CALIBRATION)
     with pytest.raises(VerificationError, match="row or column"):
         check_parity(distances, DN_SCALE)
 
@@ -92,10 +94,10 @@ def test_bounds_in_dn_follow_the_bit_depth() -> None:
 def test_differences_are_counted_in_dn_of_the_bundle() -> None:
     model = random_network(SMALL)
     network = freeze(model)
-    scene = synthetic_scene(4, 4, 11).scene("synthetic", "centred", DN_SCALE)
+    scene = synthetic_scene(4, 4, 11).scene("synthetic", "centred", "bit_depth", DN_SCALE)
     with torch.no_grad():
         model.tail.bias += 2 / DN_SCALE
-    distance = measure_parity(model, network, [], [scene], CALIBRATION, DN_SCALE)["weights.safetensors"]
+    distance = measure_parity(model, network, [], [scene], CALIBRATION)["weights.safetensors"]
     assert distance.parity.rms_dn == pytest.approx(2, abs=0.01)
     assert distance.typical_dn == pytest.approx(2, abs=0.01)
     assert distance.parity.share_over_1dn == 1
@@ -103,10 +105,14 @@ def test_differences_are_counted_in_dn_of_the_bundle() -> None:
 
 def test_real_scenes_come_from_the_validation_pairs(shared_data: Path) -> None:
     roles = ("blue", "green", "red", "nir")
-    scenes = real_scenes(shared_data / "manifest.json", roles, 4, "centred")
-    assert len(scenes) >= 4
-    for scene in scenes:
+    depth, own = (
+        real_scenes(shared_data / "manifest.json", roles, 4, "centred", units)
+        for units in ("bit_depth", "scene")
+    )
+    assert {scene.name for scene in own} < {scene.name for scene in depth} and len(own) >= 4
+    for scene in depth + own:
         assert scene.pan.shape == (1, 128, 128)
         assert scene.lms.shape == (4, 128, 128)
         assert scene.pan.dtype == scene.lms.dtype == np.float32
-        assert 0 < scene.pan.mean() < 1
+    assert all(0 < scene.pan.mean() < 1 for scene in depth)
+    assert all(abs(scene.pan.mean()) < 1e-3 and scene.lms.std() > 0.9 for scene in own)

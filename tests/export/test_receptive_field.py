@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 from onnx import ModelProto, helper
 
@@ -31,7 +32,6 @@ def test_two_convolutions_and_n_blocks_on_haar_cells_reach_2n_plus_3(blocks: int
 
 
 def test_computed_radius_is_the_farthest_distance_at_which_a_pixel_matters() -> None:
-    ort = pytest.importorskip("onnxruntime")
     blocks, side = 2, 48
     graph = graph_of(blocks)
     session = ort.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])

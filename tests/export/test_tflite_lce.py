@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from requirements import require_package
 
 from bnnpan.model import ModelConfig
 from bnnpan_export.assemble import Identity, export_bundle
@@ -11,14 +12,23 @@ from bnnpan_export.tflite_lce import TFLITE_WINDOW, fuse_tflite, missing_package
 from bnnpan_export.untrained import random_network
 from bnnpan_runtime.errors import BackendError
 
-needs_larq = pytest.mark.skipif(bool(missing_packages()), reason=f"not installed: {missing_packages()}")
 TINY = ModelConfig(channels=8, blocks=1, latent=4, prior_steps=1, outer_skip=True, pooled_encoder="rectified")
 IDENTITY = Identity("bgrn-x4", "none", ("blue", "green", "red", "nir"), 11, "centred")
 
 
+@pytest.fixture
+def larq() -> None:
+    for name in missing_packages():
+        require_package(name)
+
+
+needs_larq = pytest.mark.usefixtures("larq")
+
+
 def operators(content: bytes) -> Counter[str]:
     """Names of all operators of a flatbuffer, custom ones by their own name."""
-    schema = pytest.importorskip("tensorflow.lite.python.schema_py_generated")
+    from tensorflow.lite.python import schema_py_generated as schema
+
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(content, 0))
     names = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
     codes = [

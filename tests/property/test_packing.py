@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import reference_network
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from requirements import require_package
 
 from bnnpan_runtime.contract import NetworkShape
 from bnnpan_runtime.graph.native import NativeBackend
@@ -38,9 +38,11 @@ def test_packed_signs_and_weights_mean_what_the_definition_says(
 @settings(max_examples=60, deadline=None)
 @given(channels=st.integers(1, 72), filters=st.integers(1, 5), seed=SEEDS)
 def test_packing_weights_is_lossless(channels: int, filters: int, seed: int) -> None:
-    freeze = pytest.importorskip("bnnpan_export.freeze")
+    require_package("torch")
+    from bnnpan_export.freeze import pack_signs, unpack_signs
+
     weight = np.random.default_rng(seed).integers(-1, 2, (filters, channels, 3, 3)).astype(np.float32)
-    bits = freeze.pack_signs(weight)
+    bits = pack_signs(weight)
     assert bits.shape[-1] % 4 == 0
     assert np.unpackbits(bits, axis=-1, bitorder="little")[..., channels:].sum() == 0
-    np.testing.assert_array_equal(freeze.unpack_signs(bits, channels), np.where(weight < 0, -1, 1))
+    np.testing.assert_array_equal(unpack_signs(bits, channels), np.where(weight < 0, -1, 1))

@@ -16,6 +16,7 @@ from raw_scenes import write_raw_scene
 
 from bnnpan_runtime.bench import floor
 from bnnpan_runtime.bench.contest import Effort, Entry, Run, compete
+from bnnpan_runtime.bench.engines import BackendCompetitor
 from bnnpan_runtime.bench.native import NativeCompetitor, peaks
 from bnnpan_runtime.bench.network import Images, Network, binary_macs, float_macs, images, random_network
 from bnnpan_runtime.bench.report import table
@@ -24,7 +25,9 @@ from bnnpan_runtime.bench.suite import choose_options, run_benchmark
 from bnnpan_runtime.bundle import Bundle
 from bnnpan_runtime.cli.bench import command
 from bnnpan_runtime.errors import BackendError
-from bnnpan_runtime.graph.native import NativeBackend, instruction_sets
+from bnnpan_runtime.graph.libbnnpan import instruction_sets
+from bnnpan_runtime.graph.native import NativeBackend
+from bnnpan_runtime.graph.onnx import OnnxBackend
 
 LARGEST_SHARE = 1.05
 """Peaks and rows are measured at different moments of a computer whose clock moves."""
@@ -78,7 +81,6 @@ def binary_or_float(row: dict[str, Any]) -> bool:
 
 
 def test_stock_onnx_runtime_is_once_as_fast_as_itself(quick: dict[str, Any]) -> None:
-    pytest.importorskip("onnxruntime")
     graph = [row for row in quick["rows"] if row["stage"] == "graph"]
     (stock,) = [row for row in graph if row["backend"] == "onnx"]
     assert stock["times_faster_than_ort_float32"] == 1.0
@@ -191,6 +193,15 @@ def test_competitors_take_turns_and_long_samples_are_made_of_many_runs(network: 
     assert turns == ["fast", "fast", "slow", "slow", *("fast", "slow") * 2, "fast"]
     assert [row.median_seconds for row in rows] == [pytest.approx(0.001), 1.0, None]
     assert entries[0].count == 100 and rows[2].reason == "it is not here"
+
+
+def test_who_runs_one_window_at_a_time_is_left_out_for_more_threads(network: Network) -> None:
+    lone = BackendCompetitor("lone", OnnxBackend, one_call_at_a_time=True)
+    entries = [Entry(lone, Case("graph", 32, 32, threads)) for threads in (1, 2)]
+    effort = Effort(rounds=1, sample_seconds=0.0)
+    one, two = (compete([entry], network, images(network, 32), effort)[0] for entry in entries)
+    assert one.median_seconds is not None
+    assert two.median_seconds is None and two.reason == "runs one window at a time: timed on one thread only"
 
 
 @pytest.mark.parametrize(("stage", "binary"), [("unit", 1), ("trunk", 4), ("head", 0)])

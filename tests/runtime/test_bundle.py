@@ -94,6 +94,16 @@ def test_a_good_bundle_gives_its_manifest_weights_and_golden_tile(good: Path) ->
     assert len(bundle.sha256) == 64
 
 
+def test_a_manifest_from_before_there_were_units_is_of_the_bit_depth(tmp_path: Path) -> None:
+    files = files_of_a_bundle()
+    manifest = manifest_of(files)
+    del manifest["units"]
+    path = write(tmp_path / "old", [(MANIFEST_NAME, json.dumps(manifest).encode()), *files.items()])
+    assert Bundle.open(path).manifest.units == "bit_depth"
+    path = bundle_with(tmp_path / "scene", files, units="scene")
+    assert Bundle.open(path).manifest.units == "scene"
+
+
 def test_entries_can_be_mapped_at_their_offset(good: Path) -> None:
     bundle = Bundle.open(good)
     entry = bundle.entries[WEIGHTS_NAME]
@@ -270,6 +280,9 @@ def test_files_the_manifest_does_not_list_are_refused(tmp_path: Path) -> None:
         ("halo", 7),
         ("halo", -2),
         ("phase", "left"),
+        ("units", "dn"),
+        ("units", None),
+        ("units", ["scene"]),
         ("band_roles", ["red"]),
         ("band_roles", [1, 2, 3, 4]),
         ("band_roles", 4),
@@ -290,7 +303,7 @@ def test_a_manifest_with_a_wrong_value_is_refused(tmp_path: Path, field: str, va
 
 
 @pytest.mark.parametrize(
-    "field", sorted(set(manifest_of({})) - {"memory", "parity", "provenance", "rollback_counter"})
+    "field", sorted(set(manifest_of({})) - {"units", "memory", "parity", "provenance", "rollback_counter"})
 )
 def test_a_manifest_without_a_field_is_refused(tmp_path: Path, field: str) -> None:
     files = files_of_a_bundle()

@@ -6,11 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import reference_network
+from native_builds import FLAGS, require_processor
 from numpy.typing import NDArray
 
 from bnnpan_runtime.contract import NetworkShape
 from bnnpan_runtime.errors import BackendError
-from bnnpan_runtime.graph.native import NativeBackend, instruction_sets
+from bnnpan_runtime.graph.libbnnpan import instruction_sets
+from bnnpan_runtime.graph.library_memory import rows_bytes
+from bnnpan_runtime.graph.native import NativeBackend
 from bnnpan_runtime.graph.protocol import AxisTaps, TileShape
 from bnnpan_runtime.weights import weights_layout
 
@@ -85,10 +88,9 @@ def test_every_architecture_equals_the_definition_bit_for_bit(changes: dict[str,
     np.testing.assert_array_equal(run(NativeBackend(weights, shape), *inputs), expected)
 
 
-@pytest.mark.parametrize("isa", ["portable", "avx2", "avx512"])
-def test_every_instruction_set_gives_the_same_bits(isa: str) -> None:
-    if isa not in instruction_sets():
-        pytest.skip(f"this processor does not run {isa}")
+@pytest.mark.parametrize("isa", FLAGS)
+def test_every_instruction_set_of_the_processor_gives_the_same_bits(isa: str) -> None:
+    require_processor(isa)
     for channels, height, width in ((24, 94, 130), (40, 38, 270)):
         shape = shape_with(channels=channels)
         weights = reference_network.random_weights(shape, seed=channels)
@@ -167,6 +169,17 @@ def test_memory_grows_with_the_width_only() -> None:
     assert backend.memory(256, 512).arena_bytes > 1.5 * backend.memory(256, 256).arena_bytes
     assert backend.memory(256, 256).arena_bytes < 256 * 256 * SHAPE.channels * 4 / 8
     assert backend.calibration_bytes(1, 64) == backend.calibration_bytes(64, 64)
+
+
+@pytest.mark.parametrize("bands", [1, 4, 64])
+@pytest.mark.parametrize("channels", [1, 8, 40, 256])
+@pytest.mark.parametrize("blocks", [1, 4, 16])
+def test_what_other_engines_promise_for_it_is_enough(bands: int, channels: int, blocks: int) -> None:
+    shape = shape_with(bands=bands, channels=channels, blocks=blocks)
+    weights = {name: np.zeros(layout.shape, layout.dtype) for name, layout in weights_layout(shape).items()}
+    backend = NativeBackend(weights, shape)
+    for width in (2, 64, 256, 336, 4096):
+        assert backend.memory(2, width).arena_bytes <= rows_bytes(shape, width)
 
 
 def test_the_largest_sizes_stay_below_32_bits() -> None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import ctypes
 import platform
-import shutil
 import subprocess
 from pathlib import Path
 
 import native_builds
 import pytest
-from native_builds import SANITIZED, STRICT, VOCABULARIES, output_of, program, vocabulary
+from native_builds import SANITIZED, STRICT, VOCABULARIES, output_of, vocabulary
+from requirements import program
 
 from bnnpan_runtime.errors import BackendError
-from bnnpan_runtime.graph import native
+from bnnpan_runtime.graph import libbnnpan
 
 DRIVER = Path(__file__).with_name("native_driver.c")
 slow = pytest.mark.slow
@@ -103,21 +103,17 @@ def test_another_abi_version_is_refused(
     source = tmp_path / "other.c"
     source.write_text("int bnnpan_abi_version(void) { return 99; }\n")
     subprocess.run([compiler, "-shared", "-fPIC", str(source), "-o", str(library)], check=True)
-    monkeypatch.setenv(native.LIBRARY_VARIABLE, str(library))
-    with pytest.raises(BackendError, match=f"has ABI version 99, must be {native.ABI_VERSION}"):
-        native.instruction_sets()
+    monkeypatch.setenv(libbnnpan.LIBRARY_VARIABLE, str(library))
+    with pytest.raises(BackendError, match=f"has ABI version 99, must be {libbnnpan.ABI_VERSION}"):
+        libbnnpan.instruction_sets()
 
 
 def test_the_library_exports_its_public_functions_only() -> None:
-    tool = shutil.which("nm")
-    path = native.library_path()
-    if tool is None or not path.is_file():
-        pytest.skip(f"needs nm and {path}")
-    symbols = output_of(tool, "--dynamic", "--defined-only", path).split("\n")
+    symbols = output_of(program("nm"), "--dynamic", "--defined-only", libbnnpan.library_path()).split("\n")
     exported = {line.split()[-1] for line in symbols if " T " in line}
     files = [path for kind in ("*.h", "doors/*/*.c", "bench/*.h") for path in native_builds.NATIVE.glob(kind)]
     lines = [line for path in files for line in path.read_text().splitlines()]
     marked = " ".join(line for line in lines if line.startswith("BNNPAN_API "))
     assert exported and all(f" {name}(" in marked or f"*{name}(" in marked for name in exported)
-    assert exported >= set(native._FUNCTIONS)
-    assert ctypes.sizeof(native._Array) == 2 * ctypes.sizeof(ctypes.c_size_t)
+    assert exported >= set(libbnnpan.FUNCTIONS)
+    assert ctypes.sizeof(libbnnpan.Array) == 2 * ctypes.sizeof(ctypes.c_size_t)

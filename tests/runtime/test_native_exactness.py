@@ -21,11 +21,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from bnnpan_runtime.contract import NetworkShape, Window
-from bnnpan_runtime.graph.native import NativeBackend, instruction_sets
+from bnnpan_runtime.graph.libbnnpan import instruction_sets
+from bnnpan_runtime.graph.native import NativeBackend
 from bnnpan_runtime.graph.protocol import DnTile, TileShape
 from bnnpan_runtime.grid import Grid
 from bnnpan_runtime.resample import Resampler
-from bnnpan_runtime.units import normalise
+from bnnpan_runtime.scene_units import SceneUnits
+from bnnpan_runtime.tile_engine import float_images
 
 Float32 = NDArray[np.float32]
 Generator = np.random.Generator
@@ -220,30 +222,36 @@ def test_threads_share_a_model(threads: int) -> None:
             same_bits(out, alone[index % len(images)])
 
 
+ORIGIN = 25
+
+UNITS = {
+    "bit depth": SceneUnits.of_bit_depth(2047.0, 2),
+    "scene": SceneUnits(700.3, 210.7, (401.5, 333.3), (120.9, 99.1), (0.6, -0.3), (0.8, 0.7)),
+    "tiny scales": SceneUnits(1.0, 1e-30, (5.0, 6.0), (1e-38, 1e-45), (1e-9, 1e9), (1.0, -1.0)),
+    "far away": SceneUnits(-1e30, 1e30, (3e38, -3e38), (1e36, 3e38), (2.0, 2.0), (0.0, 1e-20)),
+}
+
+
 def tile_of(
-    resampler: Resampler, window: Window, core: Window, pan: NDArray[Any], ms: NDArray[Any], origin: int
+    resampler: Resampler,
+    window: Window,
+    core: Window,
+    pan: NDArray[Any],
+    ms: NDArray[Any],
+    units: SceneUnits,
 ) -> DnTile:
-    """A tile of the scene `pan`, `ms`; MS sample (0, 0) is `ms[:, origin, origin]`."""
+    """A tile of the scene `pan`, `ms`; MS sample (0, 0) is `ms[:, ORIGIN, ORIGIN]`."""
     area = resampler.ms_window(window)
-    rows = slice(area.row + origin, area.row + origin + area.height)
-    cols = slice(area.col + origin, area.col + origin + area.width)
+    rows = slice(area.row + ORIGIN, area.row + ORIGIN + area.height)
+    cols = slice(area.col + ORIGIN, area.col + ORIGIN + area.width)
     return DnTile(
-        shape=TileShape(
-            window.height,
-            window.width,
-            core.row - window.row,
-            core.col - window.col,
-            core.height,
-            core.width,
-            window.row % resampler.row_taps.ratio,
-            window.col % resampler.col_taps.ratio,
-        ),
+        shape=TileShape.of(window, core, resampler.row_taps.ratio),
         rows=resampler.row_taps,
         cols=resampler.col_taps,
         pan=pan[window.row : window.row + window.height, window.col : window.col + window.width].copy(),
         ms=ms[:, rows, cols].copy(),
         product=np.zeros((len(ms), core.height, core.width), pan.dtype),
-        dn_scale=2047.0,
+        units=units,
         pan_nodata=0,
         ms_nodata=None,
     )
@@ -255,8 +263,10 @@ def fused_tile(backend: NativeBackend, tile: DnTile, affines: Float32) -> NDArra
     return tile.product
 
 
+@pytest.mark.parametrize("units", UNITS)
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.float32])
-def test_one_pixel_tiles_equal_the_definition(dtype: type) -> None:
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_one_pixel_tiles_equal_the_definition(dtype: type, units: str) -> None:
     shape = shape_of(channels=8, bands=2)
     weights, backends = network(shape, "random")
     rng = np.random.default_rng(7)
@@ -266,7 +276,7 @@ def test_one_pixel_tiles_equal_the_definition(dtype: type) -> None:
     ms = rng.integers(0, largest, (2, 60, 60)).astype(dtype)
     window = Window(0, 0, 2, 2)
     for row, col in product((0, 1), (0, 1)):
-        tile = tile_of(resampler, window, Window(row, col, 1, 1), pan, ms, origin=25)
+        tile = tile_of(resampler, window, Window(row, col, 1, 1), pan, ms, UNITS[units])
         expected = definition_of(weights, shape, resampler, tile, affines)[:, row : row + 1, col : col + 1]
         for backend in backends.values():
             np.testing.assert_array_equal(fused_tile(backend, tile, affines), expected)
@@ -280,22 +290,22 @@ def definition_of(
     affines: Float32,
 ) -> NDArray[Any]:
     """The DN of the whole window, step by step."""
-    height, width = tile.pan.shape
-    pan, ms = np.empty((1, height, width), np.float32), np.empty(tile.ms.shape, np.float32)
-    normalise(tile.pan, tile.dn_scale, tile.pan_nodata, pan[0])
-    normalise(tile.ms, tile.dn_scale, tile.ms_nodata, ms)
-    lms = np.empty((shape.bands, height, width), np.float32)
-    scratch = np.empty(resampler.scratch_floats(shape.bands, height, width), np.float32)
-    resampler.interpolate(ms, Window(0, 0, height, width), lms, scratch)
-    hrms = reference_network.fuse(weights, shape, pan, lms, affines) * np.float32(tile.dn_scale)
+    pan, lms = float_images(tile, Window(0, 0, *tile.pan.shape), resampler)
+    hrms = reference_network.fuse(weights, shape, pan, lms, affines)
+    offset, scale = (
+        np.array(v, np.float32)[:, None, None] for v in (tile.units.ms_offset, tile.units.ms_scale)
+    )
+    hrms = hrms * scale + offset
     if tile.product.dtype == np.float32:
         return hrms
     limits = np.iinfo(tile.product.dtype)
-    return np.rint(np.clip(hrms, limits.min, limits.max)).astype(tile.product.dtype)
+    nearest = np.rint(np.fmin(np.fmax(hrms, limits.min), limits.max))
+    return nearest.astype(tile.product.dtype)
 
 
+@pytest.mark.parametrize("units", ["bit depth", "scene"])
 @pytest.mark.parametrize("size", [(2, 2), (1, 52), (7, 9), (16, 34), (40, 17)], ids=str)
-def test_any_size_of_tile_gives_the_same_product(size: tuple[int, int]) -> None:
+def test_any_size_of_tile_gives_the_same_product(size: tuple[int, int], units: str) -> None:
     """Tiles of odd sizes at odd places, each in an even window with its halo."""
     shape = shape_of(channels=8, blocks=1, bands=2)
     rng = np.random.default_rng(9)
@@ -304,13 +314,14 @@ def test_any_size_of_tile_gives_the_same_product(size: tuple[int, int]) -> None:
     pan = rng.integers(0, 2047, (scene.height, scene.width)).astype(np.uint16)
     ms = rng.integers(0, 2047, (shape.bands, 70, 70)).astype(np.uint16)
     backends = network(shape, "random")[1]
-    whole = fused_tile(backends["portable"], tile_of(resampler, scene, scene, pan, ms, origin=25), affines)
+    everything = tile_of(resampler, scene, scene, pan, ms, UNITS[units])
+    whole = fused_tile(backends["portable"], everything, affines)
     rows, cols = range(0, scene.height, size[0]), range(0, scene.width, size[1])
     for place, (row, col) in enumerate(product(rows, cols)):
         backend = list(backends.values())[place % len(backends)]
         height, width = min(size[0], scene.height - row), min(size[1], scene.width - col)
         window = even_window(row, col, height, width, scene, halo=6)
-        tile = tile_of(resampler, window, Window(row, col, height, width), pan, ms, origin=25)
+        tile = tile_of(resampler, window, Window(row, col, height, width), pan, ms, UNITS[units])
         np.testing.assert_array_equal(
             fused_tile(backend, tile, affines), whole[:, row : row + height, col : col + width]
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,14 @@ from numpy.typing import NDArray
 
 from bnnpan_runtime.contract import NetworkShape, Phase, Window
 from bnnpan_runtime.errors import BackendError
-from bnnpan_runtime.graph.native import NativeBackend, instruction_sets
+from bnnpan_runtime.graph.libbnnpan import instruction_sets
+from bnnpan_runtime.graph.native import NativeBackend
 from bnnpan_runtime.graph.protocol import DnTile, TileShape
 from bnnpan_runtime.grid import Grid
 from bnnpan_runtime.resample import Resampler
-from bnnpan_runtime.units import normalise, quantise
+from bnnpan_runtime.scene_units import SceneUnits
+from bnnpan_runtime.tile_engine import float_images
+from bnnpan_runtime.units import quantise
 
 SHAPE = NetworkShape(
     bands=3,
@@ -39,27 +43,19 @@ def tile_of(
     core: Window,
     dtype: type,
     nodata: tuple[int | None, int | None] = (None, None),
+    units: SceneUnits | None = None,
 ) -> DnTile:
     rng = np.random.default_rng([window.row, window.col, window.height, window.width])
     largest = 255 if dtype is np.uint8 else 2047
     area = resampler.ms_window(window)
     return DnTile(
-        shape=TileShape(
-            window.height,
-            window.width,
-            core.row - window.row,
-            core.col - window.col,
-            core.height,
-            core.width,
-            window.row % resampler.row_taps.ratio,
-            window.col % resampler.col_taps.ratio,
-        ),
+        shape=TileShape.of(window, core, resampler.row_taps.ratio),
         rows=resampler.row_taps,
         cols=resampler.col_taps,
         pan=rng.integers(0, largest, (window.height, window.width)).astype(dtype),
         ms=rng.integers(0, largest, (SHAPE.bands, area.height, area.width)).astype(dtype),
         product=np.full((SHAPE.bands, core.height, core.width), 77, dtype),
-        dn_scale=float(largest),
+        units=units or SceneUnits.of_bit_depth(float(largest), SHAPE.bands),
         pan_nodata=nodata[0],
         ms_nodata=nodata[1],
     )
@@ -72,24 +68,29 @@ def fused(backend: NativeBackend, tile: DnTile) -> NDArray[Any]:
 
 
 def step_by_step(backend: NativeBackend, resampler: Resampler, tile: DnTile, window: Window) -> NDArray[Any]:
-    height, width = tile.pan.shape
-    pan, lms = np.empty((1, height, width), np.float32), np.empty((SHAPE.bands, height, width), np.float32)
-    ms = np.empty(tile.ms.shape, np.float32)
-    normalise(tile.pan, tile.dn_scale, tile.pan_nodata, pan[0])
-    normalise(tile.ms, tile.dn_scale, tile.ms_nodata, ms)
-    scratch = np.empty(resampler.scratch_floats(SHAPE.bands, height, width), np.float32)
-    resampler.interpolate(ms, window, lms, scratch)
+    pan, lms = float_images(tile, window, resampler)
     hrms = np.empty_like(lms)
-    arena = np.empty(backend.memory(height, width).arena_bytes, np.uint8)
+    arena = np.empty(backend.memory(window.height, window.width).arena_bytes, np.uint8)
     backend.fuse(pan, lms, AFFINES, hrms, arena)
     shape, product = tile.shape, np.empty_like(tile.product)
     rows = slice(shape.core_row, shape.core_row + shape.core_height)
     cols = slice(shape.core_col, shape.core_col + shape.core_width)
-    quantise(hrms[:, rows, cols], tile.dn_scale, product)
+    quantise(hrms[:, rows, cols], tile.units.ms_offset, tile.units.ms_scale, product)
     return product
 
 
+UNITS = (
+    None,
+    SceneUnits(611.7, 143.9, (407.3, 512.1, 388.8), (87.7, 101.3, 140.2), (0.3, 0.5, -0.1), (0.9, 0.7, 0.4)),
+    SceneUnits(611.7, 143.9, (407.3, 512.1, 388.8), (87.7, 101.3, 140.2), (0.0,) * 3, (0.0,) * 3),
+    SceneUnits(0.0, 255.0, (0.0,) * 3, (255.0,) * 3, (0.0,) * 3, (0.0, 1.0, 0.0)),
+    SceneUnits(1e9, 1e-6, (-1e20, 1e30, 5.0), (1e-38, 1e-45, 3e38), (1e30, -1e30, 1.0), (1.0, 0.0, 1e-30)),
+)
+"""None stands for those of the bit depth; the last are beyond any scene."""
+
+
 @settings(deadline=None, max_examples=60)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @given(
     ratio=st.integers(2, 6),
     phase=st.sampled_from(["toolbox", "centred"]),
@@ -99,6 +100,7 @@ def step_by_step(backend: NativeBackend, resampler: Resampler, tile: DnTile, win
     core=st.tuples(*[st.floats(0, 1)] * 4),
     dtype=st.sampled_from([np.uint8, np.uint16]),
     nodata=st.sampled_from([(None, None), (0, 0), (9, None), (None, 3)]),
+    units=st.sampled_from(UNITS),
 )
 def test_a_tile_equals_its_steps_one_by_one(
     ratio: int,
@@ -109,6 +111,7 @@ def test_a_tile_equals_its_steps_one_by_one(
     core: tuple[float, ...],
     dtype: type,
     nodata: tuple[int | None, int | None],
+    units: SceneUnits | None,
 ) -> None:
     resampler = Resampler(Grid(ratio, *offset), phase)
     height, width = 2 * size[0], 2 * size[1]
@@ -120,15 +123,16 @@ def test_a_tile_equals_its_steps_one_by_one(
         1 + int(core[2] * (height - top - 1)),
         1 + int(core[3] * (width - left - 1)),
     )
-    tile = tile_of(resampler, window, inner, dtype, nodata)
+    tile = tile_of(resampler, window, inner, dtype, nodata, units)
     backend = NativeBackend(WEIGHTS, SHAPE)
     np.testing.assert_array_equal(fused(backend, tile), step_by_step(backend, resampler, tile, window))
 
 
+@pytest.mark.parametrize("units", UNITS[:2], ids=["bit depth", "scene"])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.float32])
-def test_every_instruction_set_gives_the_same_tile(dtype: type) -> None:
+def test_every_instruction_set_gives_the_same_tile(dtype: type, units: SceneUnits | None) -> None:
     resampler = Resampler(Grid(4), "centred")
-    tile = tile_of(resampler, Window(6, 10, 44, 78), Window(9, 13, 31, 57), dtype)
+    tile = tile_of(resampler, Window(6, 10, 44, 78), Window(9, 13, 31, 57), dtype, units=units)
     products = {isa: fused(NativeBackend(WEIGHTS, SHAPE, isa), tile) for isa in instruction_sets()}
     for product in products.values():
         np.testing.assert_array_equal(product, products["portable"])
@@ -139,9 +143,9 @@ def test_int16_is_clipped_at_both_ends_and_float32_not_at_all() -> None:
     window = Window(0, 0, 16, 16)
     backend = NativeBackend(WEIGHTS, SHAPE)
     products = {}
-    for dtype, gain in ((np.int16, 1), (np.float32, 1)):
+    for dtype in (np.int16, np.float32):
         tile = tile_of(resampler, window, window, dtype)
-        tile.ms[...] = np.where(np.arange(tile.ms.shape[2]) % 2, 30000, -30000) * gain
+        tile.ms[...] = np.where(np.arange(tile.ms.shape[2]) % 2, 30000, -30000)
         products[dtype] = fused(backend, tile)
     assert products[np.int16].min() == -32768 and products[np.int16].max() == 32767
     expected = np.clip(np.rint(products[np.float32]), -32768, 32767)
@@ -155,10 +159,13 @@ def test_int16_is_clipped_at_both_ends_and_float32_not_at_all() -> None:
         ({"pan": np.zeros((16, 18), np.uint16)}, r"pan is \(16, 18\), must be contiguous \(16, 16\)"),
         ({"pan": np.zeros((16, 16), np.uint8)}, "pan is uint8; PAN, MS and product must all be one of"),
         ({"ms": np.zeros((3, 2, 2), np.uint16)}, r"ms is \(3, 2, 2\), must be contiguous"),
-        ({"dn_scale": 0.0}, "does not fit its window"),
-        ({"dn_scale": float("nan")}, "does not fit its window"),
+        ({"units": SceneUnits.of_bit_depth(0.0, 3)}, "a scale is not a finite number above 0"),
+        ({"units": SceneUnits.of_bit_depth(float("nan"), 3)}, "a scale is not a finite number above 0"),
+        ({"units": SceneUnits.of_bit_depth(1e39, 3)}, "a scale is not a finite number above 0"),
+        ({"units": replace(SceneUnits.of_bit_depth(1.0, 3), ms_scale=(1.0, 1.0, -1.0))}, "a scale is not"),
+        ({"units": SceneUnits.of_bit_depth(1.0, 4)}, "ms_offset has 4 values, must be 3"),
     ],
-    ids=["pan size", "pan type", "ms size", "no scale", "scale not a number"],
+    ids=["pan size", "pan type", "ms size", "no scale", "scale not a number", "infinite", "one", "bands"],
 )
 def test_a_tile_that_does_not_fit_is_refused(changes: dict[str, Any], message: str) -> None:
     resampler = Resampler(Grid(4), "centred")

@@ -214,12 +214,12 @@ class TestMeasured:
     def test_the_peak_in_onnx_runtime_is_at_most_predicted(
         self,
         write_scene: SceneWriter,
-        onnx_bundle: Bundle,
+        bundle: Bundle,
         tmp_path: Path,
         subprocess_environment: dict[str, str],
     ):
         raw = write_scene(600, 600)
-        arguments = (raw.pan, raw.ms, onnx_bundle.path, tmp_path / "out.tif", "400MiB", "onnx", 1)
+        arguments = (raw.pan, raw.ms, bundle.path, tmp_path / "out.tif", "400MiB", "onnx", 1)
         result = self.run(subprocess_environment, *arguments)
         assert result.returncode == 0, result.stderr
         report = json.loads(result.stdout)

@@ -63,11 +63,11 @@ def test_threads_do_not_change_a_bit(write_scene: SceneWriter, bundle: Bundle, t
         assert sha256_of(tmp_path / "one.tif") == sha256_of(tmp_path / "many.tif")
 
 
-def test_tiled_equals_untiled_in_onnx_runtime(write_scene: SceneWriter, onnx_bundle: Bundle, tmp_path: Path):
+def test_tiled_equals_untiled_in_onnx_runtime(write_scene: SceneWriter, bundle: Bundle, tmp_path: Path):
     raw = write_scene(231, 190)
-    untiled = fused(raw, onnx_bundle, tmp_path / "whole.tif", tile=256, backend="onnx")
+    untiled = fused(raw, bundle, tmp_path / "whole.tif", tile=256, backend="onnx")
     for tile, threads in ((72, 1), (100, 2), (128, 1)):
-        tiled = fused(raw, onnx_bundle, tmp_path / "tiled.tif", tile=tile, threads=threads, backend="onnx")
+        tiled = fused(raw, bundle, tmp_path / "tiled.tif", tile=tile, threads=threads, backend="onnx")
         assert np.array_equal(tiled, untiled)
 
 
@@ -316,7 +316,7 @@ def small_disk(folder: Path, size: str) -> Iterator[Path]:
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder]
     if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("a small file system can only be mounted by root")
+        pytest.skip("only root can mount a small file system: run as root")
     try:
         yield folder
     finally:

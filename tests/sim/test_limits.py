@@ -78,7 +78,7 @@ def test_page_cache_is_counted_but_never_kills(limiter: Limiter, tmp_path: Path)
     if limiter.name == "watchdog":
         pytest.skip("watchdog: page cache is not counted without a memory cgroup")
     if subprocess.run(["stat", "-fc", "%T", tmp_path], capture_output=True).stdout.strip() == b"tmpfs":
-        pytest.skip(f"{tmp_path} is in memory: its files are not page cache that can be taken back")
+        pytest.skip(f"{tmp_path} is in memory, not page cache: give pytest a --basetemp on a disk")
     command = ["dd", "if=/dev/zero", f"of={tmp_path / 'large'}", "bs=1M", "count=200", "status=none"]
     outcome = run_limited(command, 64 * MIB, limiter)
     assert (outcome.exit_code, outcome.killed) == (0, False)

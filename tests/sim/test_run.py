@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bnnpan_runtime.errors import BackendError, SceneError
-from bnnpan_runtime.graph.native import instruction_sets
+from bnnpan_runtime.errors import SceneError
 from bnnpan_sim.board import load_board
 from bnnpan_sim.limits import Limiter, run_limited
 from bnnpan_sim.run import BNNPAN, run_scenario
@@ -78,7 +77,7 @@ def test_a_run_that_breaks_its_promise_is_killed_and_leaves_no_product(
 def test_the_doctor_sees_the_limit_it_runs_under(limiter: Limiter) -> None:
     if limiter.name == "watchdog":
         pytest.skip("watchdog: it makes no group")
-    program = "from bnnpan_runtime.doctor import _memory_limit; print(_memory_limit())"
+    program = "from bnnpan_runtime.doctor import memory_limit; print(memory_limit())"
     outcome = run_limited([sys.executable, "-c", program], 160 * MIB, limiter)
     assert outcome.stdout == "160MiB\n", outcome.stderr
 
@@ -117,9 +116,5 @@ def test_a_synthetic_scene_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", scenario_names())
 def test_the_scenarios_of_the_package_pass(name: str, tmp_path: Path) -> None:
-    try:
-        instruction_sets()
-    except BackendError as error:
-        pytest.skip(f"128 MiB needs the native engine: {error}")
     report = run_scenario(load_scenario(name), tmp_path)
     assert report.passed, report.failures

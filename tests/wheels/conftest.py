@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import platform
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from requirements import program, require_package
 
 
 @pytest.fixture(scope="session")
 def build_wheels(repo_root: Path) -> Path:
     """The script behind `make wheels`, where it can run."""
-    if importlib.util.find_spec("auditwheel") is None:
-        pytest.skip("auditwheel is not installed")
-    if shutil.which("cc") is None:
-        pytest.skip("no C compiler")
+    require_package("auditwheel")
+    program("cc")
     return repo_root / "runtime" / "packaging" / "wheels.py"
 
 
@@ -35,6 +32,5 @@ def wheels(build_wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
 def aarch64_wheel(wheels: dict[str, Path]) -> Path:
     if platform.machine() != "x86_64":
         pytest.skip("compares aarch64 with x86-64")
-    if "aarch64" not in wheels:
-        pytest.skip("needs aarch64-linux-gnu-gcc")
+    program("aarch64-linux-gnu-gcc")
     return wheels["aarch64"]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import re
 import signal
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,10 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
-from aarch64.environment import Environment, Unavailable, install, prepare
+from aarch64.environment import Environment, install, prepare
+from programs import Unavailable
 from raw_scenes import RawScene, write_raw_scene
+from requirements import missing, program, require_package
 
 from bnnpan_runtime.golden import LARGEST_SHARE_CHANGED, LARGEST_SHARE_OVER_1DN
 
@@ -35,10 +37,11 @@ Run = subprocess.CompletedProcess[str]
 @pytest.fixture(scope="module")
 def environment(repo_root: Path) -> Environment:
     project = tomllib.loads((repo_root / "runtime" / "pyproject.toml").read_text())["project"]
+    requirements = [*project["dependencies"], *project["optional-dependencies"]["tflite"]]
     try:
-        return prepare(project["dependencies"], repo_root / "constraints.txt")
+        return prepare(requirements, repo_root / "constraints.txt")
     except Unavailable as error:
-        pytest.skip(f"no aarch64 environment: {error}")
+        missing("tools", f"no aarch64 environment: {error}")
 
 
 @pytest.fixture(scope="module")
@@ -53,17 +56,22 @@ def products(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def runs(
-    environment: Environment,
-    aarch64_wheel: Path,
-    scene: RawScene,
-    products: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[dict[str, Future[Run]]]:
-    """What the tests look at, run side by side, the longest first: emulation takes half a minute for each."""
+def installed(
+    environment: Environment, aarch64_wheel: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Folder that holds the aarch64 wheel."""
     folder = tmp_path_factory.mktemp("installed")
     install(aarch64_wheel, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def runs(
+    environment: Environment, installed: Path, scene: RawScene, products: Path
+) -> Iterator[dict[str, Future[Run]]]:
+    """What the tests look at, run side by side, the longest first: emulation takes half a minute for each."""
     commands = {"stock": ("cortex-a72", fuse(scene, products / "stock.tif", "onnx", tile=SIDE))}
+    commands["litert"] = ("cortex-a76", fuse(scene, products / "litert.tif", "tflite"))
     commands |= {cpu: (cpu, fuse(scene, products / f"{cpu}.tif", "native")) for cpu in CORES}
     commands["doctor"] = ("cortex-a53", ["doctor", "--json"])
     commands["verify"] = ("cortex-a76", ["verify", "bgrn-x4", "--backend", "native", "--json"])
@@ -72,23 +80,35 @@ def runs(
         cpu, arguments = commands[name]
         variables = {"BNNPAN_ONNX_KERNELS": "0"} if name == "stock" else {}
         command = ("-m", "bnnpan_runtime", *arguments)
-        return environment.run(command, cpu=cpu, packages=[folder], variables=variables)
+        return environment.run(command, cpu=cpu, packages=[installed], variables=variables)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         yield {name: pool.submit(run, name) for name in commands}
 
 
 @pytest.fixture(scope="module")
-def x86_product(scene: RawScene, wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the x86-64 wheel makes of the scene."""
+def run_on_x86(
+    wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[Sequence[str]], str]:
+    """Runs Python with the x86-64 wheel; gives what it prints."""
     folder = tmp_path_factory.mktemp("x86")
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder / "installed"]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder]
     subprocess.run([*pip, wheels["x86_64"]], check=True)
-    product = folder / "product.tif"
-    variables = os.environ | {"PYTHONPATH": str(folder / "installed")}
+    variables = os.environ | {"PYTHONPATH": str(folder)}
     variables.pop("BNNPAN_NATIVE_LIBRARY", None)
-    command = [sys.executable, "-m", "bnnpan_runtime", *fuse(scene, product, "native")]
-    subprocess.run(command, env=variables, check=True, capture_output=True)
+
+    def run(arguments: Sequence[str]) -> str:
+        command = [sys.executable, *arguments]
+        return subprocess.run(command, env=variables, check=True, capture_output=True, text=True).stdout
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def x86_product(scene: RawScene, products: Path, run_on_x86: Callable[[Sequence[str]], str]) -> Path:
+    """What the native engine makes of the scene on x86-64."""
+    product = products / "x86.tif"
+    run_on_x86(["-m", "bnnpan_runtime", *fuse(scene, product, "native")])
     return product
 
 
@@ -114,13 +134,53 @@ def test_the_product_is_that_of_x86(
     assert (products / f"{cpu}.tif").read_bytes() == x86_product.read_bytes()
 
 
+def assert_close(product: Path, other: Path) -> None:
+    """Alike but for signs next to their thresholds, which flip where sums are added in another order."""
+    with rasterio.open(product) as one, rasterio.open(other) as two:
+        apart = np.abs(one.read().astype(np.int32) - two.read())
+    assert np.mean(apart > 0) <= LARGEST_SHARE_CHANGED
+    assert np.mean(apart > 1) <= LARGEST_SHARE_OVER_1DN
+
+
 def test_stock_onnx_runtime_comes_close(runs: dict[str, Future[Run]], products: Path, x86_product: Path):
     fused = report(runs["stock"])
     assert fused["backend"] == "onnx" and "kernels" not in fused["isa"]
-    with rasterio.open(products / "stock.tif") as stock, rasterio.open(x86_product) as native:
-        apart = np.abs(stock.read().astype(np.int32) - native.read())
-    assert np.mean(apart > 0) <= LARGEST_SHARE_CHANGED
-    assert np.mean(apart > 1) <= LARGEST_SHARE_OVER_1DN
+    assert_close(products / "stock.tif", x86_product)
+
+
+def test_the_stock_wheel_of_litert_fuses_with_our_kernels(
+    runs: dict[str, Future[Run]], products: Path, x86_product: Path, repo_root: Path
+):
+    """Its calibration convolves and adds up in LiteRT itself, which rounds in another order."""
+    fused = report(runs["litert"])
+    (version,) = re.findall(r"^ai-edge-litert==(.+)$", (repo_root / "constraints.txt").read_text(), re.M)
+    assert (fused["backend"], fused["isa"]) == ("tflite", f"ai-edge-litert {version} with neon kernels")
+    assert_close(products / "litert.tif", x86_product)
+
+
+WINDOW_IN_LITERT = """
+import hashlib
+import numpy as np
+from bnnpan_runtime.bundle import Bundle
+from bnnpan_runtime.graph.tflite import TfliteBackend
+
+engine = TfliteBackend(Bundle.open("bgrn-x4"))
+random = np.random.default_rng(0)
+pan, lms = random.random((1, 64, 96), np.float32), random.random((4, 64, 96), np.float32)
+affines = random.random((4, 2, 32), np.float32)
+out = np.empty_like(lms)
+engine.fuse(pan, lms, affines, out, np.empty(0, np.uint8))
+print(hashlib.sha256(out).hexdigest())
+"""
+
+
+def test_a_window_in_litert_has_the_bits_of_x86(
+    environment: Environment, installed: Path, run_on_x86: Callable[[Sequence[str]], str]
+):
+    require_package("ai_edge_litert")
+    there = environment.run(["-c", WINDOW_IN_LITERT], packages=[installed])
+    assert there.returncode == 0, there.stderr
+    assert there.stdout == run_on_x86(["-c", WINDOW_IN_LITERT])
 
 
 def test_doctor_passes_on_the_smallest_core(runs: dict[str, Future[Run]]):
@@ -139,13 +199,11 @@ def test_verify_passes_on_the_largest_core(runs: dict[str, Future[Run]]):
 
 def test_a_core_refuses_instructions_it_does_not_have(environment: Environment, tmp_path: Path):
     """So that the tests above would fail if the library needed more than the first 64-bit boards have."""
-    compiler = shutil.which("aarch64-linux-gnu-gcc")
-    if compiler is None:
-        pytest.skip("needs aarch64-linux-gnu-gcc")
+    compiler = program("aarch64-linux-gnu-gcc")
     source, library = tmp_path / "dot.c", tmp_path / "dot.so"
     source.write_text('void dot(void) { __asm__ volatile("udot v0.4s, v0.16b, v0.16b"); }\n')
     command = [compiler, "-shared", "-fPIC", "-march=armv8.2-a+dotprod", source, "-o", library]
     subprocess.run(command, check=True)
-    program = ("-c", f"import ctypes; ctypes.CDLL({str(library)!r}).dot()")
-    assert environment.run(program, cpu="cortex-a76").returncode == 0
-    assert environment.run(program, cpu="cortex-a72").returncode == -signal.SIGILL
+    call = ("-c", f"import ctypes; ctypes.CDLL({str(library)!r}).dot()")
+    assert environment.run(call, cpu="cortex-a76").returncode == 0
+    assert environment.run(call, cpu="cortex-a72").returncode == -signal.SIGILL

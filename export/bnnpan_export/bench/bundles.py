@@ -7,30 +7,15 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from bnnpan.model import ModelConfig
 from bnnpan_export.bundle import pack_bundle, weights_file, write_bundle
-from bnnpan_export.freeze import freeze
+from bnnpan_export.freeze import freeze, model_config
 from bnnpan_export.onnx_graph import fuse_graph, serialised
 from bnnpan_export.tflite_lce import TFLITE_WINDOW, fuse_tflite, missing_packages
 from bnnpan_export.untrained import random_network
 from bnnpan_runtime.bundle import Bundle
-from bnnpan_runtime.contract import GOLDEN_NAME, WEIGHTS_NAME, Manifest, NetworkShape
+from bnnpan_runtime.contract import GOLDEN_NAME, WEIGHTS_NAME, Manifest
 
-__all__ = ["model_config", "random_bundle"]
-
-
-def model_config(shape: NetworkShape) -> ModelConfig:
-    """The architecture behind the sizes in a manifest."""
-    return ModelConfig(
-        bands=shape.bands,
-        ratio=shape.ratio,
-        channels=shape.channels,
-        blocks=shape.blocks,
-        latent=shape.latent,
-        outer_skip=shape.outer_skip,
-        prior_steps=shape.prior_steps,
-        pooled_encoder=shape.pooled_encoder,
-    )
+__all__ = ["random_bundle"]
 
 
 def random_bundle(like: Manifest, channels: int) -> Bundle:

@@ -13,7 +13,7 @@ from bnnpan_export.bench.onnx_session import layered, open_session
 from bnnpan_runtime.bench.contest import Run, timed
 from bnnpan_runtime.bench.network import Images, Network
 from bnnpan_runtime.bench.rows import Case
-from bnnpan_runtime.graph.native import library_path
+from bnnpan_runtime.graph.libbnnpan import library_path
 
 __all__ = ["PartsCompetitor", "part"]
 

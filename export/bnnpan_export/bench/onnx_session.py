@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, inliner, load_from_string
 
+from bnnpan_export.bench.fuse_only import FuseOnly
 from bnnpan_export.onnx_nodes import DOMAIN
 from bnnpan_runtime.errors import BackendError, one_line
-from bnnpan_runtime.graph.protocol import BackendMemory, Float32
+from bnnpan_runtime.graph.onnx import load_onnxruntime, one_thread
+from bnnpan_runtime.graph.protocol import Float32
 
 __all__ = ["GraphBackend", "layered", "open_session"]
-
-_FATAL_ONLY = 4
 
 
 def layered(content: bytes) -> ModelProto:
@@ -29,46 +28,25 @@ def layered(content: bytes) -> ModelProto:
 
 def open_session(model: ModelProto, library: str | None = None) -> Any:
     """A session; with `library`, operators that it defines are used. Raises BackendError."""
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise BackendError("needs ONNX Runtime; install onnxruntime") from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = _FATAL_ONLY
+    ort = load_onnxruntime()
+    options = one_thread(ort)
     try:
         if library is not None:
             options.register_custom_ops_library(library)
-        return onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exceptions share no base class
         raise BackendError(f"ONNX Runtime refuses the graph: {one_line(error)}") from error
 
 
-class GraphBackend:
+class GraphBackend(FuseOnly):
     """A graph with inputs and outputs named as in `fuse.onnx`, of which it may leave some out."""
 
     name = "onnx"
     isa = "onnxruntime"
-    fixed_window: int | None = None
 
     def __init__(self, model: ModelProto) -> None:
         self._session = open_session(model)
         self._inputs = {value.name for value in self._session.get_inputs()}
-
-    def memory(self, height: int, width: int) -> BackendMemory:
-        """Not known."""
-        return BackendMemory(0, 0)
-
-    def calibration_bytes(self, count: int, patch: int) -> int:
-        """Not known."""
-        return 0
-
-    def calibrate(self, pan: Float32, lms: Float32) -> Float32:
-        """Only `fuse` is timed. Raises BackendError."""
-        raise BackendError("this graph does not calibrate")
 
     def fuse(
         self, pan: Float32, lms: Float32, affines: Float32, out: Float32, arena: NDArray[np.uint8]

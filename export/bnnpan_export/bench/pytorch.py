@@ -6,37 +6,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bnnpan_export.bench.bundles import model_config
+from bnnpan_export.bench.fuse_only import FuseOnly
+from bnnpan_export.freeze import model_config
 from bnnpan_export.untrained import random_network
 from bnnpan_runtime.bundle import Bundle
-from bnnpan_runtime.errors import BackendError
-from bnnpan_runtime.graph.protocol import BackendMemory, Float32
+from bnnpan_runtime.graph.protocol import Float32
 
 __all__ = ["PyTorchBackend"]
 
 
-class PyTorchBackend:
+class PyTorchBackend(FuseOnly):
     """A network of the bundle's sizes with random weights: a bundle does not hold what PyTorch would load."""
 
     name = "pytorch"
-    fixed_window: int | None = None
 
     def __init__(self, bundle: Bundle) -> None:
         torch.set_num_threads(1)
         self._model = random_network(model_config(bundle.manifest.network)).eval()
         self.isa = f"torch {torch.__version__}"
-
-    def memory(self, height: int, width: int) -> BackendMemory:
-        """Not known."""
-        return BackendMemory(0, 0)
-
-    def calibration_bytes(self, count: int, patch: int) -> int:
-        """Not known."""
-        return 0
-
-    def calibrate(self, pan: Float32, lms: Float32) -> Float32:
-        """Only `fuse` is timed. Raises BackendError."""
-        raise BackendError("only fuse is timed")
 
     @torch.inference_mode()
     def fuse(

@@ -21,14 +21,20 @@ __all__ = ["BackendCompetitor", "graph_runs"]
 
 @dataclass(frozen=True)
 class BackendCompetitor:
-    """A backend that `open` makes of a bundle."""
+    """A backend that `open` makes of a bundle.
+
+    one_call_at_a_time  calls from several threads would wait for each other
+    """
 
     name: str
     open: Callable[[Bundle], Backend]
     stages: Sequence[str] = ("graph", "tile")
+    one_call_at_a_time: bool = False
 
     def prepare(self, network: Network, images: Images, case: Case) -> Sequence[Run]:
-        """Raises BackendError without the engine, BundleError without its graph."""
+        """Raises BackendError without the engine or its threads, BundleError without its graph."""
+        if self.one_call_at_a_time and case.threads > 1:
+            raise BackendError("runs one window at a time: timed on one thread only")
         return graph_runs(self.open(network.graphs), network, images, case)
 
 

@@ -10,7 +10,7 @@ from importlib import metadata
 from bnnpan_runtime import __version__
 from bnnpan_runtime.bench.native import peaks
 from bnnpan_runtime.bench.rows import Machine
-from bnnpan_runtime.doctor import _cpu_name
+from bnnpan_runtime.doctor import cpu_name
 
 __all__ = ["PeakMeter", "cores"]
 
@@ -44,7 +44,7 @@ class PeakMeter:
         isa = next(iter(self._best), "none")
         binary, fused = self._best.get(isa, (0.0, 0.0))
         return Machine(
-            cpu=_cpu_name(),
+            cpu=cpu_name(),
             isa=isa,
             cores=cores(),
             xnor_peak_macs_per_second=binary,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from bnnpan_runtime.bench.engines import graph_runs
 from bnnpan_runtime.bench.network import Images, Network
 from bnnpan_runtime.bench.rows import Case
 from bnnpan_runtime.errors import BackendError
-from bnnpan_runtime.graph import native
+from bnnpan_runtime.graph.libbnnpan import Tile, load
 from bnnpan_runtime.graph.native import NativeBackend
 
 __all__ = ["NativeCompetitor", "peaks"]
@@ -53,13 +52,12 @@ def peaks(isa: str) -> tuple[float, float]:
 
 
 def _stage_run(backend: NativeBackend, images: Images, stage: str) -> Run:
-    library, tile = _library(), images.product()
-    c_tile, index = native._tile(tile), _STAGES.index(stage)
-    arena = np.empty(library.bnnpan_bench_arena_bytes(backend._model, c_tile), np.uint8)
+    library, tile, index = _library(), Tile.of(images.product()), _STAGES.index(stage)
+    arena = np.empty(library.bnnpan_bench_arena_bytes(backend.model, tile), np.uint8)
     seconds = ctypes.c_double()
 
-    def run(count: int, keep: Any = (backend, tile)) -> float:
-        arguments = (backend._model, c_tile, index, count, arena.ctypes.data, arena.nbytes)
+    def run(count: int) -> float:
+        arguments = (backend.model, tile, index, count, arena.ctypes.data, arena.nbytes)
         if library.bnnpan_bench_run(*arguments, ctypes.byref(seconds)):
             raise BackendError(f"native: stage {stage} cannot be timed on this window")
         return seconds.value
@@ -68,9 +66,9 @@ def _stage_run(backend: NativeBackend, images: Images, stage: str) -> Run:
 
 
 def _library() -> ctypes.CDLL:
-    library = native._load(native.library_path())
+    library = load()
     pointer, number, double = ctypes.c_void_p, ctypes.c_int32, ctypes.POINTER(ctypes.c_double)
-    tile = ctypes.POINTER(native._Tile)
+    tile = ctypes.POINTER(Tile)
     try:
         library.bnnpan_bench_arena_bytes.restype = ctypes.c_size_t
         library.bnnpan_bench_arena_bytes.argtypes = [pointer, tile]

@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnpan_runtime.bundle import Bundle
-from bnnpan_runtime.contract import NetworkShape, Phase, Window
+from bnnpan_runtime.contract import NetworkShape, Phase, Units, Window
 from bnnpan_runtime.errors import BackendError
 from bnnpan_runtime.graph.protocol import DnTile, Float32, TileShape
 from bnnpan_runtime.grid import Grid
 from bnnpan_runtime.resample import Resampler
+from bnnpan_runtime.scene_units import SceneUnits
+from bnnpan_runtime.tile_engine import float_images
 from bnnpan_runtime.weights import weights_layout
 
 __all__ = ["Images", "Network", "binary_macs", "float_macs", "images", "random_network"]
@@ -30,6 +32,7 @@ class Network:
     shape: NetworkShape
     weights: Mapping[str, NDArray[Any]]
     phase: Phase
+    units: Units
     dn_scale: float
     bundle: Bundle | None
 
@@ -37,7 +40,8 @@ class Network:
     def of(cls, bundle: Bundle) -> Network:
         """The network of a bundle."""
         manifest = bundle.manifest
-        return cls(manifest.network, bundle.weights(), manifest.phase, manifest.dn_scale, bundle)
+        scale = (manifest.units, manifest.dn_scale)
+        return cls(manifest.network, bundle.weights(), manifest.phase, *scale, bundle)
 
     @property
     def graphs(self) -> Bundle:
@@ -62,7 +66,7 @@ def random_network(like: Network, channels: int, seed: int = 0) -> Network:
     bits = np.zeros(weights["trunk.bits"].shape, np.uint8)
     bits[..., : packed.shape[-1]] = packed
     weights["trunk.bits"] = bits
-    return Network(shape, weights, like.phase, like.dn_scale, None)
+    return Network(shape, weights, like.phase, like.units, like.dn_scale, None)
 
 
 @dataclass(frozen=True)
@@ -92,22 +96,28 @@ def images(network: Network, side: int, seed: int = 0) -> Images:
         return random.integers(_BLACK_DN, int(network.dn_scale), size, np.uint16)
 
     tile = DnTile(
-        shape=TileShape(side, side, 0, 0, side, side, 0, 0),
+        shape=TileShape.whole(side, side),
         rows=resampler.row_taps,
         cols=resampler.col_taps,
         pan=noise(side, side),
         ms=noise(shape.bands, ms_window.height, ms_window.width),
         product=np.empty((shape.bands, side, side), np.uint16),
-        dn_scale=network.dn_scale,
+        units=_scene_units(network),
         pan_nodata=None,
         ms_nodata=None,
     )
     affines = np.zeros((shape.blocks, 2, shape.channels), np.float32)
     affines[:, 0] = 1.0
-    scale = np.float32(network.dn_scale)
-    pan = tile.pan[None].astype(np.float32) / scale
-    lms = noise(shape.bands, side, side).astype(np.float32) / scale
-    return Images(resampler, window, tile, pan, lms, affines)
+    return Images(resampler, window, tile, *float_images(tile, window, resampler), affines)
+
+
+def _scene_units(network: Network) -> SceneUnits:
+    """Units like those of real scenes: all that counts is whether they mix."""
+    bands, scale = network.shape.bands, network.dn_scale
+    if network.units == "bit_depth":
+        return SceneUnits.of_bit_depth(scale, bands)
+    mean, deviation = (scale / 2,) * bands, (scale / 4,) * bands
+    return SceneUnits(scale / 2, scale / 4, mean, deviation, (1 / bands,) * bands, (0.5,) * bands)
 
 
 def binary_macs(shape: NetworkShape, stage: str, side: int) -> int:

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,9 +16,9 @@ from statistics import median
 from typing import Any
 
 from bnnpan_runtime.bench.contest import spread
+from bnnpan_runtime.bench.process import Usage, run_process
 from bnnpan_runtime.bench.rows import Row, SceneRow
 from bnnpan_runtime.bundle import Bundle
-from bnnpan_runtime.errors import BackendError
 from bnnpan_runtime.synth.capture import Scene
 from bnnpan_runtime.synth.write import write_scene
 
@@ -33,12 +31,10 @@ BIT_DEPTH = 11
 
 
 @dataclass(frozen=True)
-class _Usage:
-    """One finished process; `report` is what it printed, as JSON."""
+class _Result:
+    """One run of a job; `report` is what it printed, as JSON."""
 
-    seconds: float
-    cpu_seconds: float
-    peak_bytes: int
+    usage: Usage
     report: dict[str, Any]
 
 
@@ -63,12 +59,12 @@ def scene_rows(
         here = Path(folder)
         write_scene(here, Scene(0, network.bands, network.ratio, BIT_DEPTH), size, size)
         jobs = _jobs(bundle, here, sorted({1, cores}))
-        usages: dict[_Job, list[_Usage]] = {job: [] for job in jobs}
+        results: dict[_Job, list[_Result]] = {job: [] for job in jobs}
         for _ in range(repeats):
             for job in jobs:
-                usages[job].append(_run(job.command))
-    start = _summary(jobs[-1], size, usages[jobs[-1]])
-    summaries = [_started(_summary(job, size, usages[job]), start, usages[job]) for job in jobs[:-1]]
+                results[job].append(_run(job.command))
+    start = _summary(jobs[-1], size, results[jobs[-1]])
+    summaries = [_started(_summary(job, size, results[job]), start, results[job]) for job in jobs[:-1]]
     return (*(_compared(row, rows, network.channels) for row in summaries), start)
 
 
@@ -89,25 +85,13 @@ def _jobs(bundle: Bundle, folder: Path, threads: Sequence[int]) -> list[_Job]:
     ]
 
 
-def _run(command: Sequence[str]) -> _Usage:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
-    assert process.stdout is not None
-    printed = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise BackendError(f"{' '.join(command)} ended with {process.returncode}")
-    report = json.loads(printed)
-    # Not ru_maxrss: a new process starts with the peak of the one that forked it.
-    peak = report.get("measured_peak_bytes", 0)
-    return _Usage(seconds, usage.ru_utime + usage.ru_stime, int(peak), report)
+def _run(command: Sequence[str]) -> _Result:
+    usage = run_process(command, {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))})
+    return _Result(usage, json.loads(usage.output))
 
 
-def _summary(job: _Job, size: int, usages: Sequence[_Usage]) -> SceneRow:
-    report = usages[0].report
+def _summary(job: _Job, size: int, results: Sequence[_Result]) -> SceneRow:
+    report, usages = results[0].report, [result.usage for result in results]
     tile, backend = report.get("tile"), report.get("backend")
     return SceneRow(
         what=job.what,
@@ -118,15 +102,16 @@ def _summary(job: _Job, size: int, usages: Sequence[_Usage]) -> SceneRow:
         seconds=median(usage.seconds for usage in usages),
         cpu_seconds=median(usage.cpu_seconds for usage in usages),
         relative_spread=spread([usage.seconds for usage in usages]),
-        peak_bytes=max(usage.peak_bytes for usage in usages),
+        # As the process says: the kernel's figure would hold our own peak, too.
+        peak_bytes=max(int(result.report.get("measured_peak_bytes", 0)) for result in results),
     )
 
 
-def _started(row: SceneRow, start: SceneRow, usages: Sequence[_Usage]) -> SceneRow:
+def _started(row: SceneRow, start: SceneRow, results: Sequence[_Result]) -> SceneRow:
     """With what of it was start-up."""
     if row.what != "floor":
         return replace(row, start_seconds=start.seconds, start_cpu_seconds=start.cpu_seconds)
-    inside = [(float(usage.report["seconds"]), float(usage.report["cpu_seconds"])) for usage in usages]
+    inside = [(float(r.report["seconds"]), float(r.report["cpu_seconds"])) for r in results]
     seconds, cpu_seconds = (median(values) for values in zip(*inside, strict=True))
     return replace(
         row,

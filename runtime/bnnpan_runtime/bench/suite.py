@@ -15,7 +15,7 @@ from bnnpan_runtime.bench.rows import ORT_FLOAT32, STAGES, Case, Machine, Report
 from bnnpan_runtime.bench.scene import scene_rows
 from bnnpan_runtime.bundle import Bundle
 from bnnpan_runtime.errors import BackendError, BnnpanError
-from bnnpan_runtime.graph.native import instruction_sets
+from bnnpan_runtime.graph.libbnnpan import instruction_sets
 from bnnpan_runtime.graph.protocol import Backend
 
 __all__ = ["Options", "choose_options", "run_benchmark"]
@@ -114,7 +114,7 @@ def _competitors(sets: Sequence[str]) -> list[Competitor]:
         BackendCompetitor("onnx", _open_onnx),
         BackendCompetitor("onnx-kernels", _open_onnx_kernels),
         BackendCompetitor("litert-kernels", _open_litert),
-        BackendCompetitor("larq", _open_larq),
+        BackendCompetitor("larq", _open_larq, one_call_at_a_time=True),
     ]
     try:
         everyone += ground_side().competitors()

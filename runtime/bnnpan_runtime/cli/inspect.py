@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+_UNITS = {"bit_depth": "units of the bit depth", "scene": "units of the scene"}
+
 
 @click.command("inspect", short_help="Show what is in a bundle.")
 @click.argument("bundle")
@@ -39,7 +41,7 @@ def _print(manifest: Manifest) -> None:
     click.echo(
         f"{manifest.id}   schema {manifest.schema}, rollback counter {manifest.rollback_counter}\n"
         f"sensor       {manifest.sensor}; bands {', '.join(manifest.band_roles)}; ratio {network.ratio};"
-        f" {manifest.bit_depth} bits; {manifest.phase} phase\n"
+        f" {manifest.bit_depth} bits; {manifest.phase} phase; {_UNITS[manifest.units]}\n"
         f"network      {network.blocks} blocks of {network.channels} channels, halo {manifest.halo} pixels,"
         f" latent {network.latent}, {network.prior_steps} prior steps\n"
         f"calibration  {manifest.calibration.count} patches of {manifest.calibration.patch} pixels a side"

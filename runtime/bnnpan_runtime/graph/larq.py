@@ -34,7 +34,7 @@ class LarqEngine:
 
 
 class LarqGraph:
-    """One graph, of fixed sizes. Its interpreter takes one call at a time; others wait.
+    """One graph, of fixed sizes. Calls wait for each other: the interpreter holds Python's global lock.
 
     Raises BackendError if the interpreter refuses the graph.
     """

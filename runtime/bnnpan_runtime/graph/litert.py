@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 from collections import deque
 from collections.abc import Mapping
 from importlib import metadata
@@ -14,10 +13,11 @@ import numpy as np
 
 from bnnpan_runtime.contract import NetworkShape
 from bnnpan_runtime.errors import BackendError, one_line
-from bnnpan_runtime.graph.native import ISA_VARIABLE, instruction_sets, library_path
+from bnnpan_runtime.graph.libbnnpan import chosen_instruction_set, library_path
+from bnnpan_runtime.graph.library_memory import rows_bytes
 from bnnpan_runtime.graph.protocol import Float32
 
-__all__ = ["LiteRtEngine", "LiteRtGraph", "calibrate_bytes", "fuse_bytes", "is_tried"]
+__all__ = ["LiteRtEngine", "LiteRtGraph", "calibrate_bytes", "fuse_bytes", "is_tried", "taken"]
 
 NEWEST_TRIED = (2, 3)
 """The delegate restates structures of TensorFlow Lite, which releases 1.1 to this one share."""
@@ -31,10 +31,8 @@ _CALIBRATION_PLANES = 4
 
 def fuse_bytes(network: NetworkShape, height: int, width: int) -> int:
     """What an interpreter takes when the whole network runs in libbnnpan: images, and rows in flight."""
-    images = (1 + 2 * network.bands) * height
-    feature_rows = 4 * network.channels * (network.blocks + 3)
-    image_rows = (network.bands + 1) * (2 * network.blocks + 4)
-    return _INTERPRETER_BYTES + 4 * width * (images + feature_rows + image_rows)
+    image_bytes = 4 * (1 + 2 * network.bands) * height * width
+    return _INTERPRETER_BYTES + image_bytes + rows_bytes(network, width)
 
 
 def calibrate_bytes(network: NetworkShape, count: int, patch: int) -> int:
@@ -51,12 +49,7 @@ class LiteRtEngine:
             from ai_edge_litert import interpreter
         except ImportError as error:
             raise BackendError("ai-edge-litert is not installed") from error
-        sets = instruction_sets()
-        self._isa = os.environ.get(ISA_VARIABLE) or sets[0]
-        if self._isa not in sets:
-            raise BackendError(
-                f"instruction set {self._isa!r} is not available; use one of {', '.join(sets)}"
-            )
+        self._isa = chosen_instruction_set()
         self._litert: Any = interpreter
         self.name = f"ai-edge-litert {_version()} with {self._isa} kernels"
 
@@ -71,6 +64,9 @@ class LiteRtGraph:
     Raises BackendError if the runtime refuses the graph.
     """
 
+    is_whole: bool
+    """Whether the whole network runs in libbnnpan, so that no float plane of its features exists."""
+
     def __init__(self, litert: Any, isa: str, content: bytes, where: str) -> None:
         self._litert = litert
         self._isa = isa
@@ -79,10 +75,9 @@ class LiteRtGraph:
         interpreter, delegate = self._interpreter()
         self._idle = deque([interpreter])
         try:
-            self.is_whole = _taken(delegate, "network") == 1
+            self.is_whole = taken(delegate, "network") == 1
         except (AttributeError, TypeError) as error:
             raise BackendError(f"this release of LiteRT is not known here: {one_line(error)}") from error
-        """Whether the whole network runs in libbnnpan, so that no float plane of its features exists."""
 
     def run(self, inputs: Mapping[str, Float32], out: Float32) -> None:
         """Run on inputs by name, channels last, of any height and width; they and `out` may be views."""
@@ -161,8 +156,8 @@ def _version() -> str:
         return "of unknown version"
 
 
-def _taken(delegate: Any, size: str) -> int:
-    """Pieces of a size that a delegate took of its graph: "network", "trunk" or "operator"."""
+def taken(delegate: Any, size: str) -> int:
+    """Pieces of a size that libbnnpan as a delegate took of its graph: "network", "trunk" or "operator"."""
     count = ctypes.CDLL(str(library_path())).bnnpan_litert_taken
     count.argtypes, count.restype = [ctypes.c_void_p, ctypes.c_char_p], ctypes.c_int32
     return int(count(delegate._get_native_delegate_pointer(), size.encode()))

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bnnpan_runtime.bundle import Bundle
 from bnnpan_runtime.errors import BackendError, one_line
-from bnnpan_runtime.graph.library_memory import patches_bytes, window_bytes
-from bnnpan_runtime.graph.native import ISA_VARIABLE, NativeBackend, instruction_sets, library_path
+from bnnpan_runtime.graph.libbnnpan import chosen_instruction_set, library_path
+from bnnpan_runtime.graph.library_memory import patches_bytes, rows_bytes, window_bytes
 from bnnpan_runtime.graph.protocol import BackendMemory, Float32
 
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["KERNELS_VARIABLE", "OnnxBackend", "kernels_are_demanded"]
+__all__ = [
+    "KERNELS_VARIABLE",
+    "OnnxBackend",
+    "kernels_are_demanded",
+    "load_onnxruntime",
+    "one_thread",
+]
 
 KERNELS_VARIABLE = "BNNPAN_ONNX_KERNELS"
 """0: never use the kernels of libbnnpan; 1: never do without; not set: use them if they can be had."""
@@ -30,7 +36,7 @@ _FATAL_ONLY = 4
 
 _SESSION_BYTES = 2 * 2**20
 _SESSION_BYTES_PER_STORED_BYTE = 4
-"""What a session with kernels takes beside the arena: at most 0.6 MiB and 2.6 times fuse.onnx were measured,
+"""What a session with kernels takes beside their rows: at most 0.6 MiB and 2.6 times fuse.onnx were measured,
 with 8 to 256 channels and ONNX Runtime 1.17 to 1.31."""
 
 _log = logging.getLogger(__name__)
@@ -54,30 +60,24 @@ class OnnxBackend:
     """Instruction set of the kernels; None where ONNX Runtime computes alone."""
 
     def __init__(self, bundle: Bundle, kernels: bool | None = None) -> None:
-        # Set before the import: read once, when the library is loaded.
-        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise BackendError("the onnx backend needs ONNX Runtime; install onnxruntime") from error
-        self._ort = onnxruntime
+        self._ort = load_onnxruntime()
         self._bundle = bundle
         self._open(_wanted() if kernels is None else kernels)
-        self.isa = f"onnxruntime {onnxruntime.__version__}"
+        self.isa = f"onnxruntime {self._ort.__version__}"
         if self.kernels:
             self.isa += f" with {self.kernels} kernels"
 
     def memory(self, height: int, width: int) -> BackendMemory:
         """What ONNX Runtime allocates for one window, by the model measured at export; kernels take less.
 
-        Kernels that compute the whole window in rows take the native engine's arena and what a session needs.
+        Kernels that compute the whole window keep rows of it, and the session what it needs.
         """
         manifest = self._bundle.manifest
-        if self._native is None:
+        if not self._is_whole:
             return BackendMemory(0, window_bytes(manifest, self.name, height * width))
         stored_bytes = manifest.files["fuse.onnx"].size_bytes
         session_bytes = _SESSION_BYTES + _SESSION_BYTES_PER_STORED_BYTE * stored_bytes
-        return BackendMemory(0, session_bytes + self._native.memory(height, width).arena_bytes)
+        return BackendMemory(0, session_bytes + rows_bytes(manifest.network, width))
 
     def calibration_bytes(self, count: int, patch: int) -> int:
         """What ONNX Runtime allocates for all patches, which it takes as one batch; kernels take less."""
@@ -108,33 +108,20 @@ class OnnxBackend:
             raise BackendError(f"{self._bundle.path}: fuse.onnx fails: {one_line(error)}") from error
 
     def _open(self, kernels: bool | None) -> None:
-        self.kernels, self._options = None, self._session_options()
-        self._native: NativeBackend | None = None
+        self.kernels, self._options, self._is_whole = None, one_thread(self._ort), False
         if kernels or (kernels is None and library_path().is_file()):
             try:
                 self.kernels = _register(self._options)
                 self._fuse = self._session("fuse.onnx")
-                self._native = self._native_engine()
+                operator = self._fuse.get_modelmeta().custom_metadata_map.get("operator")
+                self._is_whole = operator == WHOLE_WINDOW
                 return
             except BackendError as error:
                 if kernels:
                     raise
                 _log.warning("backend onnx runs without kernels, which takes longer: %s", error)
-        self.kernels, self._options = None, self._session_options()
+        self.kernels, self._options = None, one_thread(self._ort)
         self._fuse = self._session("fuse.onnx")
-
-    def _native_engine(self) -> NativeBackend | None:
-        """The engine whose arena the kernels need, too, if fuse.onnx is a single node."""
-        if self._fuse.get_modelmeta().custom_metadata_map.get("operator") != WHOLE_WINDOW:
-            return None
-        return NativeBackend(self._bundle.weights(), self._bundle.manifest.network, self.kernels)
-
-    def _session_options(self) -> onnxruntime.SessionOptions:
-        options = self._ort.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = _FATAL_ONLY
-        return options
 
     def _session(self, name: str) -> onnxruntime.InferenceSession:
         content = self._bundle.read(name)
@@ -144,6 +131,25 @@ class OnnxBackend:
             raise BackendError(
                 f"{self._bundle.path}: ONNX Runtime refuses {name}: {one_line(error)}"
             ) from error
+
+
+def load_onnxruntime() -> Any:
+    """The module. Raises BackendError if it is not installed."""
+    # Set before the import: read once, when the library is loaded.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise BackendError("ONNX Runtime is needed; install onnxruntime") from error
+    return onnxruntime
+
+
+def one_thread(ort: Any) -> onnxruntime.SessionOptions:
+    """Options of a session that computes in the thread of its caller and says nothing."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = _FATAL_ONLY
+    return options
 
 
 def kernels_are_demanded() -> bool:
@@ -164,10 +170,7 @@ def _register(options: onnxruntime.SessionOptions) -> str:
     The library's own version is checked first, then, by the library, that of ONNX Runtime: what does not fit
     is refused before it could crash.
     """
-    available = instruction_sets()
-    isa = os.environ.get(ISA_VARIABLE) or available[0]
-    if isa not in available:
-        raise BackendError(f"instruction set {isa!r} is not available; use one of {', '.join(available)}")
+    isa = chosen_instruction_set()
     try:
         options.register_custom_ops_library(str(library_path()))
     except Exception as error:

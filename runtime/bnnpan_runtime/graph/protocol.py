@@ -8,6 +8,9 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from bnnpan_runtime.contract import Window
+from bnnpan_runtime.scene_units import SceneUnits
+
 Float32 = NDArray[np.float32]
 
 
@@ -26,7 +29,7 @@ class BackendMemory:
 class Backend(Protocol):
     """Runs the two graphs of one bundle. `fuse` may be called from several threads, one arena each.
 
-    Images are in network units (DN / dn_scale), C-contiguous float32; height and width are even.
+    Images are in network units (`SceneUnits`), C-contiguous float32; height and width are even.
     """
 
     name: str
@@ -93,13 +96,33 @@ class TileShape:
     row_phase: int
     col_phase: int
 
+    @classmethod
+    def of(cls, window: Window, core: Window, ratio: int) -> TileShape:
+        """Of a scene, in PAN pixels; the core lies in the window."""
+        return cls(
+            height=window.height,
+            width=window.width,
+            core_row=core.row - window.row,
+            core_col=core.col - window.col,
+            core_height=core.height,
+            core_width=core.width,
+            row_phase=window.row % ratio,
+            col_phase=window.col % ratio,
+        )
+
+    @classmethod
+    def whole(cls, height: int, width: int) -> TileShape:
+        """A window of which everything is wanted, at the scene's first pixel."""
+        return cls(height, width, 0, 0, height, width, 0, 0)
+
 
 @dataclass(frozen=True)
 class DnTile:
     """One tile as it is read and written, DN of one dtype.
 
     PAN `(height, width)` and MS `(bands, ...)` of the window, `product` `(bands, core_height, core_width)`.
-    DN equal to their marker of NoData are taken as 0.
+    DN equal to their marker of NoData are taken as 0 before the bands are interpolated and mixed: an average
+    pixel in scene units.
     """
 
     shape: TileShape
@@ -108,7 +131,7 @@ class DnTile:
     pan: NDArray[Any]
     ms: NDArray[Any]
     product: NDArray[Any]
-    dn_scale: float
+    units: SceneUnits
     pan_nodata: int | None
     ms_nodata: int | None
 
@@ -122,5 +145,5 @@ class TileBackend(Backend, Protocol):
         ...
 
     def fuse_tile(self, tile: DnTile, affines: Float32, arena: NDArray[np.uint8]) -> None:
-        """Fill `tile.product`: the same DN as normalising, interpolating, `fuse` and rounding one by one."""
+        """Fill `tile.product`: the same DN as `fill_images`, `fuse` and `quantise` one after another."""
         ...

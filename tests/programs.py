@@ -1,0 +1,32 @@
+"""Programs that tests and measurements run, and the packages of Debian and Ubuntu that have them."""
+
+from __future__ import annotations
+
+import shutil
+
+__all__ = ["Unavailable", "find"]
+
+PACKAGES = {
+    "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu",
+    "apt-get": "apt",
+    "cc": "gcc",
+    "clang": "clang",
+    "cmake": "cmake",
+    "dpkg-deb": "dpkg",
+    "llvm-mc": "llvm",
+    "llvm-mca": "llvm",
+    "nm": "binutils",
+    "qemu-aarch64": "qemu-user",
+}
+
+
+class Unavailable(Exception):
+    """This computer lacks something; the message says what, and how to get it."""
+
+
+def find(name: str) -> str:
+    """Path of a program. Raises Unavailable."""
+    path = shutil.which(name)
+    if path is None:
+        raise Unavailable(f"needs {name} (Debian and Ubuntu: apt-get install {PACKAGES.get(name, name)})")
+    return path
