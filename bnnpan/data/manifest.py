@@ -40,8 +40,9 @@ def read_items(path: Path, split: Split) -> list[dict[str, Any]]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{path} is no data manifest ({error!r}): give JSON with `items`") from error
     for item in items:
-        for key in ("name", "split", "use", "files", "bit_depth"):
-            if key not in item:
+        degraded_here = {"pan", "ms"} <= set(item.get("files", ())) and "gt" not in item["files"]
+        for key in ("name", "split", "use", "files", "bit_depth", *(["ratio"] if degraded_here else [])):
+            if item.get(key) is None:
                 raise ConfigError(f"{path}: item {item.get('name', '?')} does not state `{key}`: add it")
         _check_crop(path, item)
     return [item for item in items if item["split"] == split]

@@ -3,7 +3,7 @@
 A manifest is a JSON file `{"items": [...]}` next to its GeoTIFF files. Each item states
 
 - `name` (its part before the first underscore is the item's *kind*, the unit of sampling weights), `sensor`;
-- `split`: "train", "val" or "test"; `use`: binding text, trained on only if it says "training";
+- `split`: "train", "val" or "test"; `use`: binding text, trained on only if it begins with "training";
 - `files`: `ms`, and `pan` unless there is none; `gt` where inputs come already degraded, with a ground truth;
   `ms10` for the four 10 m bands of Sentinel-2 (blue, green, red, NIR), which then replace `ms`;
 - `band_names` in stored order, `bit_depth`, `ratio` of PAN to MS; optionally `nodata_ms`, `nodata_pan` and
@@ -109,7 +109,7 @@ def load_pairs(
 
 def _refuse_untrainable(items: list[dict[str, Any]]) -> None:
     for item in items:
-        if "training" not in item["use"]:
+        if not item["use"].startswith("training"):
             raise ConfigError(
                 f"{item['name']} must not be trained on (use: {item['use']}): give it another split"
             )

@@ -39,8 +39,6 @@ class Augmentation:
     """PAN and all bands are multiplied by one such factor; scene units undo it."""
     simulated_pan_share: float = 0.25
     """Share of patches with a real PAN that get a random mix of the bands instead."""
-    pan_mix_spread: float = 0.0
-    """A real PAN gets this much (deviation, in units of its level) of each band added or taken away."""
     pan_noise: float = 0.003
     """Deviation of the noise on a simulated PAN, relative to its mean."""
     flips: bool = True
@@ -74,19 +72,16 @@ class PatchSampler:
         self._patch = patch
         self._augmentation = augmentation
         self._random = np.random.default_rng(seed)
-        self._appearance: Appearance = (
-            SceneAppearance(pairs)
-            if units == "scene"
-            else BitDepthAppearance(augmentation.band_log_gain, augmentation.common_log_gain)
-        )
-        self._levels = {
-            pair.name: pair.pan[0, pair.valid].std() / pair.gt[:, pair.valid].std(axis=1) for pair in pairs
-        }
         self._origins = {pair.name: _patch_origins(pair, patch) for pair in pairs}
         usable = [pair for pair in pairs if len(self._origins[pair.name])]
         for pair in pairs:
             if not len(self._origins[pair.name]):
                 log.warning("%s has no valid %d x %d patch and is left out", pair.name, patch, patch)
+        self._appearance: Appearance = (
+            SceneAppearance(usable)
+            if units == "scene"
+            else BitDepthAppearance(augmentation.band_log_gain, augmentation.common_log_gain)
+        )
         kinds = sorted({pair.kind for pair in usable})
         self._kinds = [[pair for pair in usable if pair.kind == kind] for kind in kinds]
         shares = np.array([(weights or {}).get(kind, 1.0) for kind in kinds], float)
@@ -137,12 +132,7 @@ class PatchSampler:
         """What the PAN is mixed from, sharp bands then the pair's own PAN, and the relative noise on it."""
         augmentation, bands = self._augmentation, len(pair.gt)
         if self._random.random() >= augmentation.simulated_pan_share and not pair.simulated_pan:
-            own = np.append(np.zeros(bands), 1.0)
-            if augmentation.pan_mix_spread:
-                own[:bands] = (
-                    self._random.normal(0, augmentation.pan_mix_spread, bands) * self._levels[pair.name]
-                )
-            return own, 0.0
+            return np.append(np.zeros(bands), 1.0), 0.0
         # most PAN channels see less of the NIR than of the visible
         concentration = [1.5 if band.startswith("nir") else 2.0 for band in pair.bands]
         mix = self._random.dirichlet(concentration) * self._random.uniform(0.8, 1.2)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from math import isfinite
+from pathlib import Path
 from typing import Any
 
 from bnnpan.data.lms import sample_position
@@ -61,7 +62,9 @@ class Evaluation:
         if simulated:
             lines.append(f"PAN simulated from the bands, which flatters every method: {', '.join(simulated)}")
         for network in self.networks:
-            seen = [name for name in self.scenes if name in network.provenance.get("data", ())]
+            data = network.provenance.get("data", ())
+            collections = tuple(f"{Path(name).stem}_" for name in data if name.endswith(".h5"))
+            seen = [name for name in self.scenes if name in data or name.startswith(collections)]
             if seen:
                 lines.append(f"{network.name} was trained on {', '.join(seen)}")
         return lines

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -53,6 +54,9 @@ def open_scenes(data: Sequence[Path], wanted: Wanted) -> list[Scene]:
     """
     opened = [_published(path, wanted) if path.suffix == ".h5" else _listed(path, wanted) for path in data]
     scenes = sorted(chain.from_iterable(opened), key=lambda scene: scene.resolution == "full")
+    for (name, _), times in Counter((scene.name, scene.resolution) for scene in scenes).items():
+        if times > 1:
+            raise ConfigError(f"{name} is in --data more than once: evaluate the data apart, or rename one")
     found = {scene.name for scene in scenes}
     for name in wanted.names or ():
         if name not in found:

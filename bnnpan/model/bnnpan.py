@@ -16,7 +16,7 @@ from bnnpan.model.prior import LatentEncoder, ReverseDiffusion
 class BNNPan(nn.Module):
     """Binarized pan-sharpening network (Eq. 1): `SR = N(PAN, LMS, z^) + LMS`.
 
-    All images are in network units, DN divided by `2**bits - 1`: PAN `(n, 1, height, width)`, LMS, truth and
+    All images are in network units (`ModelConfig.units`): PAN `(n, 1, height, width)`, LMS, truth and
     result `(n, bands, height, width)`, float32, height and width even.
     """
 

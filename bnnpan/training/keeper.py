@@ -35,9 +35,10 @@ class Keeper:
     def look(self, trainer: Trainer, leaving: bool) -> None:
         """Report and save where that is due after a step, in any case save when `leaving`."""
         step = trainer.progress.step
-        if step % REPORT_EVERY == 0 or trainer.at_end_of_stage:
+        training = self.experiment.training
+        if trainer.at_end_of_stage or not (step % REPORT_EVERY and step % training.validate_every):
             self._report(trainer)
-        if step % self.experiment.training.checkpoint_every == 0 or leaving:
+        if step % training.checkpoint_every == 0 or leaving:
             self._save(trainer)
 
     def finish(self, trainer: Trainer) -> None:

@@ -103,7 +103,7 @@ def export_bundle(
         write_bundle(draft, pack_bundle(manifest, files))
         backends = _backends(Bundle.open(draft), formats, say)
         say(f"measuring parity on {len(scenes)} tiles ({', '.join(backend.name for backend in backends)})")
-        distances = measure_parity(model, network, backends, scenes, calibration)
+        distances = measure_parity(model, network, backends, scenes, calibration, identity.dn_scale)
         check_parity(distances, identity.dn_scale)
         say("measuring memory")
         memory: dict[str, MemoryModel] = {}

@@ -62,12 +62,13 @@ def measure_parity(
     backends: Sequence[Backend],
     scenes: Sequence[Scene],
     calibration: Calibration,
+    dn_scale: float,
 ) -> dict[str, Distance]:
     """Distance of the frozen tensors and of every backend to `model`, over all scenes.
 
     A backend is measured as it flies: it calibrates the scene itself and fuses with its own affines. The
-    frozen tensors (in folded form) take the reference's affines. Differences are in DN, of values not yet
-    rounded.
+    frozen tensors (in folded form) take the reference's affines. Differences are of values not yet rounded,
+    in DN of `dn_scale`, the bundle's: a scene of another bit depth counts as if it had the bundle's.
     """
     forms: dict[str, _Fuse] = {WEIGHTS_NAME: lambda scene, expected: _fuse_folded(network, scene, expected)}
     for backend in backends:
@@ -75,9 +76,9 @@ def measure_parity(
     differences: dict[str, list[Float32]] = {name: [] for name in forms}
     for scene in scenes:
         expected = expected_product(model, scene, calibration)
-        scale = np.array(scene.units.ms_scale, np.float32)[:, None, None]
+        scale = np.array(scene.units.ms_scale)[:, None, None] * (dn_scale / scene.dn_scale)
         for name, fuse in forms.items():
-            differences[name].append(np.abs(fuse(scene, expected) - expected.hrms) * scale)
+            differences[name].append(np.abs(fuse(scene, expected) - expected.hrms) * scale.astype(np.float32))
     return {name: _summary(parts) for name, parts in differences.items()}
 
 

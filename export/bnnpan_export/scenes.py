@@ -24,9 +24,13 @@ Float32 = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Scene:
-    """Inputs of the network in `units`: PAN `(1, side, side)`, LMS `(bands, side, side)`, float32."""
+    """Inputs of the network in `units`: PAN `(1, side, side)`, LMS `(bands, side, side)`, float32.
+
+    `dn_scale` is the scene's own, `2**bits - 1`.
+    """
 
     name: str
+    dn_scale: float
     units: SceneUnits
     pan: Float32
     lms: Float32
@@ -39,7 +43,7 @@ class Scene:
         detail = ((pan.astype(np.float64) - found.pan_offset) / found.pan_scale).astype(np.float32)
         bands = ((lms.astype(np.float64) - offset) / scale).astype(np.float32)
         mix(found, detail[0], list(bands))
-        return cls(name, found, detail, bands)
+        return cls(name, dn_scale, found, detail, bands)
 
     def in_dn(self, hrms: Float32) -> Float32:
         """HRMS `(bands, side, side)` in DN, not rounded."""

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
+from bnnpan.data.lms import interp23tap
 from bnnpan_export.assemble import export_bundle
 from bnnpan_export.fold import folded_fuse
 from bnnpan_export.freeze import FrozenNetwork, freeze
 from bnnpan_export.parity import Distance, check_parity, measure_parity
-from bnnpan_export.scenes import real_scenes, synthetic_scene
+from bnnpan_export.scenes import RawScene, Scene, real_scenes, synthetic_scene
 from bnnpan_export.untrained import random_network
 from bnnpan_runtime.contract import Parity, Units
 from bnnpan_runtime.errors import VerificationError
@@ -36,9 +38,9 @@ def test_one_wrong_weight_is_found(name: str, units: Units) -> None:
     model = random_network(replace(SMALL, units=units))
     network = freeze(model)
     scene = synthetic_scene(4, 4, 11).scene("synthetic", "centred", units, DN_SCALE)
-    right = measure_parity(model, network, [], [scene], CALIBRATION)
+    right = measure_parity(model, network, [], [scene], CALIBRATION, DN_SCALE)
     check_parity(right, DN_SCALE)
-    wrong = measure_parity(model, corrupted(network, name), [], [scene], CALIBRATION)
+    wrong = measure_parity(model, corrupted(network, name), [], [scene], CALIBRATION, DN_SCALE)
     with pytest.raises(VerificationError, match=r"weights\.safetensors"):
         check_parity(wrong, DN_SCALE)
 
@@ -75,7 +77,7 @@ def test_an_error_of_a_single_line_is_found(line: Any, monkeypatch: pytest.Monke
     model = random_network(SMALL)
     scene = synthetic_scene(4, 4, 11).scene("synthetic", "centred", "bit_depth", DN_SCALE)
     monkeypatch.setattr("bnnpan_export.parity.folded_fuse", wrong)
-    distances = measure_parity(model, freeze(model), [], [scene], CALIBRATION)
+    distances = measure_parity(model, freeze(model), [], [scene], CALIBRATION, DN_SCALE)
     with pytest.raises(VerificationError, match="row or column"):
         check_parity(distances, DN_SCALE)
 
@@ -97,7 +99,7 @@ def test_differences_are_counted_in_dn_of_the_bundle() -> None:
     scene = synthetic_scene(4, 4, 11).scene("synthetic", "centred", "bit_depth", DN_SCALE)
     with torch.no_grad():
         model.tail.bias += 2 / DN_SCALE
-    distance = measure_parity(model, network, [], [scene], CALIBRATION)["weights.safetensors"]
+    distance = measure_parity(model, network, [], [scene], CALIBRATION, DN_SCALE)["weights.safetensors"]
     assert distance.parity.rms_dn == pytest.approx(2, abs=0.01)
     assert distance.typical_dn == pytest.approx(2, abs=0.01)
     assert distance.parity.share_over_1dn == 1
@@ -116,3 +118,25 @@ def test_real_scenes_come_from_the_validation_pairs(shared_data: Path) -> None:
         assert scene.pan.dtype == scene.lms.dtype == np.float32
     assert all(0 < scene.pan.mean() < 1 for scene in depth)
     assert all(abs(scene.pan.mean()) < 1e-3 and scene.lms.std() > 0.9 for scene in own)
+
+
+def test_scenes_of_any_bit_depth_count_in_the_bundles_dn() -> None:
+    model = random_network(SMALL)
+    network = freeze(model)
+    wrong = corrupted(network, "tail.bias")
+    distances = []
+    for bits in (8, 11, 14):
+        raw = synthetic_scene(4, 4, 11)
+        own = 2.0**bits - 1
+        scaled = Scene.of_dn(
+            "scaled", raw.pan[None] * (own / DN_SCALE), _lms(raw) * (own / DN_SCALE), "bit_depth", own
+        )
+        distances.append(
+            measure_parity(model, wrong, [], [scaled], CALIBRATION, DN_SCALE)["weights.safetensors"]
+        )
+    typical = [distance.typical_dn for distance in distances]
+    assert typical == pytest.approx([typical[0]] * 3, rel=0.02)
+
+
+def _lms(raw: RawScene) -> NDArray[np.float64]:
+    return interp23tap(raw.ms, 4, "centred", "edge")

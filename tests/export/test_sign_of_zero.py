@@ -22,7 +22,8 @@ def at_its_threshold() -> BNNPan:
 
 
 def test_every_form_takes_the_sign_of_zero_as_plus_one() -> None:
-    black = Scene("black", np.zeros((1, 128, 128), np.float32), np.zeros((4, 128, 128), np.float32))
+    pan, lms = np.zeros((1, 128, 128)), np.zeros((4, 128, 128))
+    black = Scene.of_dn("black", pan, lms, "bit_depth", 2047.0)
     manifest = export_bundle(at_its_threshold(), SMALL_IDENTITY, scenes=[black]).manifest
     assert {"weights.safetensors", "onnx"} <= set(manifest.parity)
     for form, parity in manifest.parity.items():

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from raw_scenes import SceneWriter, write_raw_scene
+from unit_bundles import in_units
 
 from bnnpan_runtime.bundle import Bundle
 
@@ -16,6 +17,18 @@ from bnnpan_runtime.bundle import Bundle
 @pytest.fixture(scope="session")
 def bundle() -> Bundle:
     return Bundle.open("bgrn-x4")
+
+
+@pytest.fixture(scope="session")
+def depth_bundle(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The shipped bundle as if fed DN over the bit depth."""
+    return in_units(bundle, "bit_depth", tmp_path_factory.mktemp("units") / "depth.bnnpan")
+
+
+@pytest.fixture(scope="session")
+def scene_bundle(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The shipped bundle as if fed scene units."""
+    return in_units(bundle, "scene", tmp_path_factory.mktemp("units") / "scene.bnnpan")
 
 
 @pytest.fixture(scope="session")

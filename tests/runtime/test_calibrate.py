@@ -66,7 +66,7 @@ def test_where_no_place_is_complete_the_most_complete_ones_are_taken(
 )
 def test_a_scene_of_more_bits_than_assumed_is_refused(
     write_scene: SceneWriter,
-    bundle: Bundle,
+    depth_bundle: Bundle,
     tmp_path: Path,
     factor: int,
     bit_depth: int | None,
@@ -79,13 +79,15 @@ def test_a_scene_of_more_bits_than_assumed_is_refused(
     raw, out = write_scene(change=brighten), tmp_path / "out.tif"
     expected = pytest.raises(SceneError, match="--bit-depth") if refused else nullcontext()
     with expected:
-        fuse(raw.pan, raw.ms, bundle, out, memory="4GiB", backend="native", bit_depth=bit_depth)
+        fuse(raw.pan, raw.ms, depth_bundle, out, memory="4GiB", backend="native", bit_depth=bit_depth)
     assert out.exists() != refused
 
 
-def test_a_few_hot_pixels_are_no_reason_to_refuse(write_scene: SceneWriter, bundle: Bundle, tmp_path: Path):
+def test_a_few_hot_pixels_are_no_reason_to_refuse(
+    write_scene: SceneWriter, depth_bundle: Bundle, tmp_path: Path
+):
     def burn(pan: np.ndarray, ms: np.ndarray) -> None:
         pan[::40, ::40] = 65535
 
     raw = write_scene(change=burn)
-    fuse(raw.pan, raw.ms, bundle, tmp_path / "out.tif", memory="4GiB", backend="native")
+    fuse(raw.pan, raw.ms, depth_bundle, tmp_path / "out.tif", memory="4GiB", backend="native")

@@ -155,13 +155,13 @@ class TestNoData:
         assert (product[:, :130] == 65535).all() and (product[:, 130:] != 65535).all()
 
     def test_a_scene_without_any_measurement_gives_a_product_without_any(
-        self, write_scene: SceneWriter, bundle: Bundle, tmp_path: Path
+        self, write_scene: SceneWriter, depth_bundle: Bundle, tmp_path: Path
     ):
         def blank(pan: np.ndarray, ms: np.ndarray) -> None:
             pan[...] = 0
 
         raw = write_scene(nodata=0, change=blank)
-        assert not fused(raw, bundle, tmp_path / "out.tif").any()
+        assert not fused(raw, depth_bundle, tmp_path / "out.tif").any()
 
 
 class TestRefusals:

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from raw_scenes import RawScene, SceneWriter, read_raster
-from unit_bundles import in_units
 
 from bnnpan_runtime import fuse
 from bnnpan_runtime.bundle import Bundle
@@ -20,16 +19,6 @@ from bnnpan_runtime.graph import open_backend
 from bnnpan_runtime.resample import Resampler
 from bnnpan_runtime.scene import open_scene
 from bnnpan_runtime.scene_units import SceneUnits
-
-
-@pytest.fixture(scope="module")
-def scene_bundle(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return in_units(bundle, "scene", tmp_path_factory.mktemp("units") / "scene.bnnpan")
-
-
-@pytest.fixture(scope="module")
-def depth_bundle(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return in_units(bundle, "bit_depth", tmp_path_factory.mktemp("units") / "depth.bnnpan")
 
 
 def calibrated(raw: RawScene, bundle: Bundle) -> SceneConstants:

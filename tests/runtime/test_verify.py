@@ -12,6 +12,7 @@ from safetensors.numpy import load, save
 from bnnpan_runtime.bundle import Bundle
 from bnnpan_runtime.contract import GOLDEN_NAME, MANIFEST_NAME, WEIGHTS_NAME
 from bnnpan_runtime.doctor import examine
+from bnnpan_runtime.golden import golden_tile
 from bnnpan_runtime.verify import Check, verify
 
 SHIPPED = "bgrn-x4"
@@ -62,7 +63,9 @@ def test_a_backend_asked_for_by_name_has_to_work(tmp_path: Path):
 
 @pytest.mark.parametrize("dn", [0.4, 20])
 def test_other_weights_fail_the_golden_tile(tmp_path: Path, dn: float):
-    bias = Bundle.open(SHIPPED).weights()["tail.bias"] + np.float32(dn / 2047)
+    bundle = Bundle.open(SHIPPED)
+    units = golden_tile(bundle.golden(), bundle.manifest)[0].units
+    bias = bundle.weights()["tail.bias"] + np.float32(dn) / np.array(units.ms_scale, np.float32)
     checks = outcomes(verify(with_tensors(tmp_path / "b", WEIGHTS_NAME, {"tail.bias": bias}), "native"))
     assert checks["golden tile: native"] is False
 

@@ -42,6 +42,14 @@ def test_every_validation_gives_scores_and_a_picture(tmp_path: Path, pair: Pair)
     assert all(line["rate"] > 0 for line in lines)
 
 
+def test_validation_comes_at_the_step_it_was_asked_for(tmp_path: Path, pair: Pair):
+    often = replace(TINY, training=replace(TINY.training, validate_every=5))
+    train(often, NoisePatches(), tmp_path, provenance={}, validate=Validation([pair]))
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    judged = [(line["stage"], line["step"]) for line in lines if "validation" in line]
+    assert judged == [("I", 5), ("I", 10), ("I", 12), ("III", 5), ("III", 6)]
+
+
 def test_picture_shows_lms_fused_and_truth_in_true_colour(pair: Pair):
     picture = side_by_side(pair, pair.gt)
     width = pair.gt.shape[2]

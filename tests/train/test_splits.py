@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import rasterio
 from click.testing import CliRunner
+from numpy.typing import NDArray
 from tiny_training import write_imagery, write_items
 
 from bnnpan.cli.train import command
@@ -82,10 +84,29 @@ def test_a_missing_file_of_another_split_would_have_been_noticed(
     assert "noise_test_ms.tif cannot be read" in str(result.exception)
 
 
-def test_no_real_scene_is_in_two_splits(shared_data: Path):
-    """A file, or its place in a Landsat scene, belongs to one split."""
-    splits: dict[str, set[str]] = {}
+WINDOW = 12
+
+
+def windows(path: Path) -> NDArray[np.uint64]:
+    """A number for each 12 x 12 window of the first band that is not flat, equal where the pixels are."""
+    with rasterio.open(path) as dataset:
+        band = dataset.read(1).astype(np.uint64)
+    height, width = (size - WINDOW + 1 for size in band.shape)
+    factors = np.random.default_rng(0).integers(1, 2**63, (WINDOW, WINDOW), np.uint64) * 2 + 1
+    shifted = [(band[r : r + height, c : c + width], factors[r, c]) for r, c in np.ndindex(WINDOW, WINDOW)]
+    total = sum(part * factor for part, factor in shifted)  # modulo 2**64
+    flat = np.all([part == shifted[0][0] for part, _ in shifted], axis=0)
+    return np.unique(np.asarray(total)[~flat])
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_no_ground_is_in_two_splits(shared_data: Path):
+    found: dict[str, list[NDArray[np.uint64]]] = {}
     for item in json.loads((shared_data / "manifest.json").read_text())["items"]:
-        for file in item["files"].values():
-            splits.setdefault(file, set()).add(item["split"])
-    assert all(len(split) == 1 for split in splits.values())
+        file = item["files"].get("gt") or item["files"]["ms"]
+        found.setdefault(item["split"], []).append(windows(shared_data / file))
+    pixels = {split: np.concatenate(parts) for split, parts in found.items()}
+    assert len(np.intersect1d(pixels["train"], pixels["train"][::2])) > 100_000  # what is shared is seen
+    for left, right in (("train", "test"), ("train", "val"), ("val", "test")):
+        assert len(np.intersect1d(pixels[left], pixels[right])) == 0, (left, right)

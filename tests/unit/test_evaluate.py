@@ -204,6 +204,10 @@ class TestRefusals:
         assert result.exit_code == 9
         assert re.search(message, result.output) and result.output.count("\n") == 1
 
+    def test_the_same_pair_twice(self, manifest: Path) -> None:
+        result = evaluate("--data", manifest, "--data", manifest, "--baselines", "GS")
+        assert result.exit_code == 9 and "is in --data more than once" in result.output
+
     def test_nothing_to_evaluate(self, manifest: Path) -> None:
         result = evaluate("--data", manifest)
         assert result.exit_code == 2 and "name a RUN, or --baselines" in result.output

@@ -138,8 +138,9 @@ class TestPairs:
         np.testing.assert_allclose(toolbox.lms[:, 2::4, 2::4], toolbox.ms, rtol=1e-5)
         assert not np.allclose(centred.ms, toolbox.ms, rtol=0.01)
 
-    def test_training_split_refuses_items_whose_use_forbids_it(self, manifest: Path) -> None:
-        edit(manifest, "four_1", use="evaluation only: never for weights that ship")
+    @pytest.mark.parametrize("use", ["evaluation only: never for weights that ship", "not for training"])
+    def test_training_split_refuses_items_whose_use_forbids_it(self, manifest: Path, use: str) -> None:
+        edit(manifest, "four_1", use=use)
         with pytest.raises(ConfigError, match="four_1 must not be trained on"):
             load_pairs(manifest, "train")
 
@@ -150,6 +151,10 @@ class TestPairs:
     def test_damaged_manifest_is_explained(self, manifest: Path, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="data manifest"):
             load_pairs(tmp_path / "absent.json", "train")
+        edit(manifest, "half_1", ratio=None)
+        with pytest.raises(ConfigError, match="half_1 does not state `ratio`"):
+            load_pairs(manifest, "train")
+        edit(manifest, "half_1", ratio=2)
         edit(manifest, "four_1", files={"ms": "absent.tif"})
         with pytest.raises(SceneError, match=r"absent\.tif cannot be read"):
             load_pairs(manifest, "train")
@@ -273,7 +278,7 @@ class TestSampler:
 
 
 class TestSceneUnits:
-    SPREAD = replace(PLAIN, pan_mix_spread=0.2, simulated_pan_share=0.3, pan_noise=0.0)
+    MIXED = replace(PLAIN, simulated_pan_share=0.5)
 
     def test_gains_of_bands_and_light_change_nothing(self) -> None:
         pair = smooth_pair()
@@ -298,9 +303,9 @@ class TestSceneUnits:
         np.testing.assert_allclose(lms, gt, atol=0.02)
 
     def test_units_follow_whatever_pan_was_mixed(self) -> None:
-        pan, lms, gt = PatchSampler(
-            [smooth_pair()], patch=64, augmentation=self.SPREAD, units="scene"
-        ).sample(64)
+        pan, lms, gt = PatchSampler([smooth_pair()], patch=64, augmentation=self.MIXED, units="scene").sample(
+            64
+        )
         assert abs(float(pan.mean())) < 0.1
         assert 0.5 < float(gt.std()) < 2
         assert np.isfinite(lms).all()
