@@ -7,12 +7,16 @@ bands do not explain, and every band already has its share of that detail. That 
 substitution injects (Aiazzi et al., 2007), so the network starts from a classical product and learns what to
 change. All of it is affine per pixel: it costs a few operations where DN are read and written, and the
 network stays local.
+
+The same scene gives the same units on every processor: sums are exact or of one order, and the few equations
+are solved here, because BLAS and LAPACK add as the processor likes best.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import fsum
 from typing import Any
 
 import numpy as np
@@ -68,15 +72,19 @@ def block_means(image: NDArray[Any]) -> NDArray[np.float64]:
     *planes, height, width = image.shape
     rows, cols = height // BLOCK, width // BLOCK
     cut = image[..., : rows * BLOCK, : cols * BLOCK].reshape(*planes, rows, BLOCK, cols, BLOCK)
-    means: NDArray[np.float64] = cut.mean(axis=(-3, -1), dtype=np.float64)
-    return means.reshape(*planes, rows * cols)
+    total = np.zeros((*planes, rows, cols))
+    for row, col in np.ndindex(BLOCK, BLOCK):
+        total += cut[..., row, :, col]
+    return (total / BLOCK**2).reshape(*planes, rows * cols)
 
 
 def moments(samples: NDArray[np.float64]) -> Moments:
     """Mean `(planes,)` and covariance `(planes, planes)` of `(planes, samples)`."""
-    mean = samples.mean(axis=1)
+    count = samples.shape[1]
+    mean = np.array([fsum(plane) / count for plane in samples])
     centred = samples - mean[:, None]
-    return mean, centred @ centred.T / samples.shape[1]
+    products = [[fsum(left * right) / count for right in centred] for left in centred]
+    return mean, np.array(products)
 
 
 def scene_units(mean: NDArray[np.float64], covariance: NDArray[np.float64]) -> SceneUnits:
@@ -89,15 +97,31 @@ def scene_units(mean: NDArray[np.float64], covariance: NDArray[np.float64]) -> S
     deviation = np.where(deviation > 0, deviation, 1.0)
     correlation = covariance / np.outer(deviation, deviation)
     bands = correlation[:-1, :-1] + _RIDGE * np.eye(len(mean) - 1)
-    explained = np.linalg.solve(bands, correlation[:-1, -1])
+    explained = _solve(bands.tolist(), correlation[:-1, -1].tolist())
     return SceneUnits(
         pan_offset=float(mean[-1]),
         pan_scale=float(deviation[-1]),
         ms_offset=tuple(mean[:-1].tolist()),
         ms_scale=tuple(deviation[:-1].tolist()),
-        explained=tuple(explained.tolist()),
+        explained=tuple(explained),
         injected=tuple(correlation[:-1, -1].tolist()),
     )
+
+
+def _solve(matrix: list[list[float]], right: list[float]) -> list[float]:
+    """The solution of a symmetric, positive definite system, by elimination; both arguments are used up."""
+    count = len(right)
+    for pivot in range(count):
+        for row in range(pivot + 1, count):
+            factor = matrix[row][pivot] / matrix[pivot][pivot]
+            right[row] -= factor * right[pivot]
+            for col in range(pivot, count):
+                matrix[row][col] -= factor * matrix[pivot][col]
+    for row in reversed(range(count)):
+        for col in range(row + 1, count):
+            right[row] -= matrix[row][col] * right[col]
+        right[row] /= matrix[row][row]
+    return right
 
 
 def image_units(pan: NDArray[Any], lms: NDArray[Any]) -> SceneUnits:

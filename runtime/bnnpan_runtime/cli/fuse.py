@@ -38,7 +38,7 @@ __all__ = ["command"]
 @backend_option()
 @threads_option
 @tile_option
-@bit_depth_option("the bundle's")
+@bit_depth_option("the bundle's; networks in scene units need none")
 @click.option("--overwrite", is_flag=True, help="Replace an existing product.")
 @click.option(
     "--preview",

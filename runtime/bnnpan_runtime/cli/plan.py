@@ -32,7 +32,7 @@ __all__ = ["command"]
 @backend_option()
 @threads_option
 @tile_option
-@bit_depth_option("the bundle's")
+@bit_depth_option("the bundle's; networks in scene units need none")
 @json_option
 def command(
     bundle: str,
