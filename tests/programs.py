@@ -13,8 +13,8 @@ PACKAGES = {
     "clang": "clang",
     "cmake": "cmake",
     "dpkg-deb": "dpkg",
-    "llvm-mc": "llvm",
-    "llvm-mca": "llvm",
+    "llvm-mc-19": "llvm-19",
+    "llvm-mca-19": "llvm-19",
     "nm": "binutils",
     "qemu-aarch64": "qemu-user",
 }

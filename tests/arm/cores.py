@@ -15,42 +15,31 @@ from itertools import islice
 from arm.emulator import Block
 from programs import Unavailable, find
 
-__all__ = ["Core", "Estimator", "estimator"]
+__all__ = ["CORES", "Estimator", "estimator"]
+
+_MC, _MCA = "llvm-mc-19", "llvm-mca-19"
+"""The first release that knows an A76-class core; Debian 12 and Ubuntu 24.04 have it beside their own."""
 
 _ITERATIONS = 100
 _COVERED = 0.995
 """Share of the executed instructions in the blocks that are analysed; the rest costs as much on average."""
 
 
-@dataclass(frozen=True)
-class Core:
-    """A core, the model that stands for it, and the LLVM release from which on that model is its own."""
-
-    model: str
-    since: int
-
-
 CORES = {
-    "Cortex-A53": Core("cortex-a53", 1),
-    "Cortex-A55": Core("cortex-a55", 12),
-    # Both are one microarchitecture to LLVM.
-    "Cortex-A72": Core("cortex-a72", 1),
-    # To LLVM Cortex-A76 is a Cortex-A57; Neoverse N1, derived from it, has its own tables since release 19.
-    "Cortex-A76": Core("neoverse-n1", 19),
+    "Cortex-A53": "cortex-a53",
+    "Cortex-A55": "cortex-a55",
+    "Cortex-A72": "cortex-a72",
+    # To LLVM a Cortex-A76 is a Cortex-A57; Neoverse N1, derived from it, has tables of its own.
+    "Cortex-A76": "neoverse-n1",
 }
+"""Cores, and the scheduling model that stands for each."""
 
 
 @dataclass(frozen=True)
 class Estimator:
-    """llvm-mc and llvm-mca of one release."""
+    """llvm-mc and llvm-mca of one version."""
 
     version: str
-
-    @property
-    def cores(self) -> list[str]:
-        """Those of `CORES` for which this release has a model."""
-        release = int(self.version.split(".")[0])
-        return [name for name, core in CORES.items() if release >= core.since]
 
     def cycles(self, blocks: Mapping[Block, float]) -> dict[str, float]:
         """Cycles that these executions take on each core: per block those of a loop over it."""
@@ -60,11 +49,11 @@ class Estimator:
             f"# LLVM-MCA-BEGIN {index}\n{listing}# LLVM-MCA-END {index}\n"
             for index, listing in enumerate(_assembly(list(hot)))
         )
-        return {core: self._analysed(core, text, list(hot.values())) / covered for core in self.cores}
+        return {core: self._analysed(core, text, list(hot.values())) / covered for core in CORES}
 
     def _analysed(self, core: str, text: str, runs: Sequence[float]) -> float:
-        options = ("-mtriple=aarch64", f"-mcpu={CORES[core].model}", f"-iterations={_ITERATIONS}", "-json")
-        regions = json.loads(_run(["llvm-mca", *options], text))["CodeRegions"]
+        options = ("-mtriple=aarch64", f"-mcpu={CORES[core]}", f"-iterations={_ITERATIONS}", "-json")
+        regions = json.loads(_run([_MCA, *options], text))["CodeRegions"]
         return sum(
             runs[int(region["Name"])] * region["SummaryView"]["TotalCycles"] / _ITERATIONS
             for region in regions
@@ -73,11 +62,11 @@ class Estimator:
 
 def estimator() -> Estimator:
     """The installed one. Raises Unavailable."""
-    for tool in ("llvm-mc", "llvm-mca"):
+    for tool in (_MC, _MCA):
         find(tool)
-    match = re.search(r"LLVM version (\d[\d.]*)", _run(["llvm-mca", "--version"], ""))
+    match = re.search(r"LLVM version (\d[\d.]*)", _run([_MCA, "--version"], ""))
     if match is None:
-        raise Unavailable("llvm-mca does not tell its version")
+        raise Unavailable(f"{_MCA} does not tell its version")
     return Estimator(match[1])
 
 
@@ -100,7 +89,7 @@ def _assembly(blocks: Sequence[Block]) -> Iterator[str]:
     """Each block as text."""
     words = [int(word, 16).to_bytes(4, "little") for block in blocks for word in block]
     listing = "\n".join(" ".join(f"0x{byte:02x}" for byte in word) for word in words)
-    lines = _run(["llvm-mc", "-triple=aarch64", "-disassemble"], listing).splitlines(keepends=True)
+    lines = _run([_MC, "-triple=aarch64", "-disassemble"], listing).splitlines(keepends=True)
     instructions = [line for line in lines if not line.lstrip().startswith(".")]
     if len(instructions) != len(words):
         raise RuntimeError(f"llvm-mc knows {len(instructions)} of {len(words)} instructions")

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from arm.cores import Estimator, estimator
+from arm.cores import CORES, Estimator, estimator
 from arm.costs import BASELINE, TOLERANCE, Costs, changes, cycles, instructions, measure
 from arm.emulator import STAGES, build, instruction_class
 from programs import Unavailable
@@ -50,9 +50,9 @@ def test_no_stage_takes_other_than_the_recorded_cycles(
     measured: Costs, recorded: Costs, models: Estimator | None
 ) -> None:
     if models is None or models.version != recorded.llvm:
-        found = models.version if models else "none (Debian and Ubuntu: apt-get install llvm)"
+        found = models.version if models else "none (Debian and Ubuntu: apt-get install llvm-19)"
         missing("tools", f"the cycles were recorded with LLVM {recorded.llvm}, here is {found}")
-    for core in models.cores:
+    for core in CORES:
         found = changes(cycles(recorded, core), cycles(measured, core), f"cycles on {core}")
         assert not found, "\n".join(found)
 
