@@ -19,7 +19,6 @@ from bnnpan.data.manifest import (
     away_from_nodata,
     cut,
     has_data,
-    pick,
     read_image,
     read_items,
     stored_bands,
@@ -68,9 +67,7 @@ def load_full_pairs(
     `SceneError` as `load_pairs`, and `SceneError` for a pair without a whole block.
     """
     manifest_path = Path(manifest_path)
-    items = read_items(manifest_path, split)
-    if names is not None:
-        items = pick(items, names, split)
+    items = read_items(manifest_path, split, names)
     pairs = []
     for item in items:
         reason = _obstacle(item, bands, ratio)

@@ -22,7 +22,6 @@ __all__ = [
     "away_from_nodata",
     "cut",
     "has_data",
-    "pick",
     "read_image",
     "read_items",
     "stored_bands",
@@ -33,8 +32,11 @@ BGRN = ("blue", "green", "red", "nir")
 _VALID_MARGIN = 3  # low-resolution pixels around nodata that filter and interpolation visibly reach
 
 
-def read_items(path: Path, split: Split) -> list[dict[str, Any]]:
-    """The items of one split, in their order. Raises `ConfigError` for a manifest that cannot be used."""
+def read_items(path: Path, split: Split, names: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """The items of one split in their order, or those of them that are named.
+
+    Raises `ConfigError` for a manifest that cannot be used, or a name that is not in the split.
+    """
     try:
         items = json.loads(path.read_text(encoding="utf-8"))["items"]
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -45,16 +47,11 @@ def read_items(path: Path, split: Split) -> list[dict[str, Any]]:
             if item.get(key) is None:
                 raise ConfigError(f"{path}: item {item.get('name', '?')} does not state `{key}`: add it")
         _check_crop(path, item)
-    return [item for item in items if item["split"] == split]
-
-
-def pick(items: Sequence[dict[str, Any]], names: Sequence[str], split: Split) -> list[dict[str, Any]]:
-    """The items of these names. Raises `ConfigError` for a name that is not among them."""
-    by_name = {item["name"]: item for item in items}
-    for name in names:
+    by_name = {item["name"]: item for item in items if item["split"] == split}
+    for name in names or ():
         if name not in by_name:
             raise ConfigError(f"{name} is not in the {split} split: choose from {', '.join(by_name)}")
-    return [by_name[name] for name in names]
+    return list(by_name.values()) if names is None else [by_name[name] for name in names]
 
 
 def stored_bands(item: dict[str, Any]) -> list[str]:

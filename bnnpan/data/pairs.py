@@ -33,7 +33,6 @@ from bnnpan.data.manifest import (
     away_from_nodata,
     cut,
     has_data,
-    pick,
     read_image,
     read_items,
     stored_bands,
@@ -91,9 +90,7 @@ def load_pairs(
     training split whose `use` does not allow training, `SceneError` for an unreadable file.
     """
     manifest_path = Path(manifest_path)
-    items = read_items(manifest_path, split)
-    if names is not None:
-        items = pick(items, names, split)
+    items = read_items(manifest_path, split, names)
     if split == "train":
         _refuse_untrainable(items)
     pairs = []
