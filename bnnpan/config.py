@@ -137,11 +137,6 @@ def _check(experiment: Experiment, where: str) -> None:
     for name in ("average", "step_factor"):
         if getattr(training, name) >= 1:
             raise ConfigError(f"{where}: training.{name} is {getattr(training, name)}, must be below 1")
-    if model.units == "scene" and (training.sam_weight or training.q_weight):
-        raise ConfigError(
-            f'{where}: with model.units = "scene" spectra have no angle and bands no level;'
-            " leave training.sam_weight and training.q_weight at 0"
-        )
     if bool(training.teacher) != bool(training.teacher_weight):
         raise ConfigError(f"{where}: training.teacher and training.teacher_weight need each other")
 

@@ -48,7 +48,8 @@ class NoisePatches:
         self.position += 1
         truth = random.random((batch, self.bands, 16, 16), dtype=np.float32)
         lms = (truth + np.roll(truth, 1, 2) + np.roll(truth, 1, 3)) / 3
-        return Batch(truth.mean(1, keepdims=True), lms, truth)
+        level, contrast = random.random((2, batch, self.bands), dtype=np.float32) + 0.5
+        return Batch(truth.mean(1, keepdims=True), lms, truth, level, contrast)
 
     def state(self) -> Any:
         return self.position

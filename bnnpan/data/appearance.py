@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 from bnnpan.data.pairs import Pair
 from bnnpan_runtime.scene_units import Moments, SceneUnits, block_means, mix, moments, scene_units
 
-__all__ = ["Appearance", "BitDepthAppearance", "Patch", "SceneAppearance", "in_units", "pair_units"]
+__all__ = [
+    "Appearance",
+    "BitDepthAppearance",
+    "Patch",
+    "SceneAppearance",
+    "band_units",
+    "in_units",
+    "pair_units",
+]
 
 
 @dataclass(frozen=True)
@@ -33,12 +41,18 @@ class Patch:
 Images = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 """PAN, LMS and ground truth in network units."""
 
+Bands = NDArray[np.float32]
+"""One value per band."""
+
 
 class Appearance(Protocol):
     """Puts patches into network units."""
 
-    def __call__(self, patch: Patch, random: Generator) -> Images:
-        """PAN, LMS and truth of the patch; what is random about them is drawn from `random`."""
+    def __call__(self, patch: Patch, random: Generator) -> tuple[Images, Bands, Bands]:
+        """The patch's images, and `level` and `contrast` of its bands as in `Batch`.
+
+        What is random about them is drawn from `random`.
+        """
         ...
 
 
@@ -53,12 +67,13 @@ class BitDepthAppearance:
     band_log_gain: float
     common_log_gain: float
 
-    def __call__(self, patch: Patch, random: Generator) -> Images:  # noqa: D102
+    def __call__(self, patch: Patch, random: Generator) -> tuple[Images, Bands, Bands]:  # noqa: D102
         spread, common_spread = self.band_log_gain, self.common_log_gain
         common = np.exp(random.uniform(-common_spread, common_spread)) / patch.pair.dn_scale
         per_band = common * np.exp(random.uniform(-spread, spread, size=len(patch.gt)))
         gains = per_band.astype(np.float32)[:, None, None]
-        return patch.pan * np.float32(common), patch.lms * gains, patch.gt * gains
+        images = patch.pan * np.float32(common), patch.lms * gains, patch.gt * gains
+        return images, np.zeros(len(gains), np.float32), np.ones(len(gains), np.float32)
 
 
 class SceneAppearance:
@@ -67,14 +82,14 @@ class SceneAppearance:
     def __init__(self, pairs: Sequence[Pair]) -> None:
         self._moments: Mapping[str, Moments] = {pair.name: _moments(pair) for pair in pairs}
 
-    def __call__(self, patch: Patch, random: Generator) -> Images:  # noqa: D102
+    def __call__(self, patch: Patch, random: Generator) -> tuple[Images, Bands, Bands]:  # noqa: D102
         mean, covariance = self._moments[patch.pair.name]
         bands = len(patch.gt)
         choice = np.zeros((bands + 1, len(mean)))
         choice[:bands, :bands] = np.eye(bands)
         choice[bands, bands:] = patch.pan_mix
         units = scene_units(choice @ mean, choice @ covariance @ choice.T)
-        return in_units(units, patch.pan, patch.lms, patch.gt)
+        return in_units(units, patch.pan, patch.lms, patch.gt), *band_units(units, patch.pair.dn_scale)
 
 
 def pair_units(pair: Pair) -> SceneUnits:
@@ -82,6 +97,12 @@ def pair_units(pair: Pair) -> SceneUnits:
     mean, covariance = _moments(pair)
     kept = [*range(len(pair.gt)), len(mean) - 1]
     return scene_units(mean[kept], covariance[np.ix_(kept, kept)])
+
+
+def band_units(units: SceneUnits, dn_scale: float) -> tuple[Bands, Bands]:
+    """Level and contrast of bands in `units`, as `Batch` has them."""
+    level, contrast = (np.array(dn, float) / dn_scale for dn in (units.ms_offset, units.ms_scale))
+    return level.astype(np.float32), contrast.astype(np.float32)
 
 
 def in_units(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Arrays", "Batch"]
+__all__ = ["Arrays", "Batch", "stacked"]
 
 Array = TypeVar("Array")
 
@@ -24,7 +25,16 @@ class Batch(NamedTuple, Generic[Array]):
     """`(n, bands, height, width)` float32."""
     truth: Array
     """`(n, bands, height, width)` float32."""
+    level: Array
+    """`(n, bands)` float32: what 0 of a band stands for, in DN over the bit depth."""
+    contrast: Array
+    """`(n, bands)` float32: what 1 of a band adds to it."""
 
 
 Arrays = Batch[NDArray[np.float32]]
 """A batch as a source draws it."""
+
+
+def stacked(patches: Sequence[Arrays]) -> Arrays:
+    """One batch of single patches, whose arrays lack the first axis."""
+    return Batch(*(np.stack(parts) for parts in zip(*patches, strict=True)))

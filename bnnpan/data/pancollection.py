@@ -16,8 +16,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnpan.data.appearance import Images, in_units, pair_units
-from bnnpan.data.batch import Arrays, Batch
+from bnnpan.data.appearance import Bands, Images, band_units, in_units, pair_units
+from bnnpan.data.batch import Arrays, Batch, stacked
 from bnnpan.data.collection_file import FULL_KEYS, REDUCED_KEYS, bit_depth, layout, open_file, sensor_tag
 from bnnpan.data.full_pairs import FullPair
 from bnnpan.data.lms import interp23tap
@@ -97,9 +97,10 @@ class PanCollection:
         patches = []
         for index in self._random.integers(len(self), size=batch):
             turn = self._random.random(3) < 0.5 if self._flips else np.zeros(3, bool)
-            patches.append([turned(image, turn) for image in self._in_units(int(index))])
-        pan, lms, gt = (np.stack(parts) for parts in zip(*patches, strict=True))
-        return Batch(pan, lms, gt)
+            images, level, contrast = self._in_units(int(index))
+            pan, lms, truth = (turned(image, turn) for image in images)
+            patches.append(Batch(pan, lms, truth, level, contrast))
+        return stacked(patches)
 
     def state(self) -> dict[str, Any]:
         """The random state as a JSON-able value; after `set_state` the same batches follow."""
@@ -155,11 +156,11 @@ class PanCollection:
             lms = interp23tap(exact, self.ratio).astype(np.float32)
         return pan, lms, ms, gt
 
-    def _in_units(self, index: int) -> Images:
+    def _in_units(self, index: int) -> tuple[Images, Bands, Bands]:
         pair = self._pair(index, ())
         scene = self._units == "scene"
         units = pair_units(pair) if scene else SceneUnits.of_bit_depth(pair.dn_scale, self.bands)
-        return in_units(units, pair.pan, pair.lms, pair.gt)
+        return in_units(units, pair.pan, pair.lms, pair.gt), *band_units(units, pair.dn_scale)
 
     def _pair(self, index: int, bands: tuple[str, ...]) -> Pair:
         pan, lms, ms, gt = self._read(index)

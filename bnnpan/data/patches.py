@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnpan.data.appearance import Appearance, BitDepthAppearance, Images, Patch, SceneAppearance
-from bnnpan.data.batch import Arrays, Batch
+from bnnpan.data.appearance import Appearance, BitDepthAppearance, Patch, SceneAppearance
+from bnnpan.data.batch import Arrays, Batch, stacked
 from bnnpan.data.pairs import Pair
 from bnnpan_runtime.contract import Units
 from bnnpan_runtime.errors import ConfigError
@@ -91,9 +91,7 @@ class PatchSampler:
 
     def sample(self, batch: int) -> Arrays:
         """The next `batch` patches."""
-        patches = [self._draw() for _ in range(batch)]
-        pan, lms, gt = (np.stack(parts) for parts in zip(*patches, strict=True))
-        return Batch(pan, lms, gt)
+        return stacked([self._draw() for _ in range(batch)])
 
     def state(self) -> dict[str, Any]:
         """The random state as a JSON-able value; after `set_state` the same batches follow."""
@@ -103,7 +101,7 @@ class PatchSampler:
         """Continue where `state()` was taken."""
         self._random.bit_generator.state = dict(state)
 
-    def _draw(self) -> Images:
+    def _draw(self) -> Arrays:
         random = self._random
         choice = int(np.searchsorted(self._thresholds, random.random(), side="right"))
         group = self._kinds[min(choice, len(self._kinds) - 1)]  # the last threshold may round below 1
@@ -117,10 +115,10 @@ class PatchSampler:
         if noise:
             pan = pan + random.standard_normal(pan.shape) * (noise * pan.mean())
         patch = Patch(pair, np.asarray(pan, np.float32), lms, pair.gt[window], mix)
-        images = self._appearance(patch, random)
+        images, level, contrast = self._appearance(patch, random)
         turn = random.random(3) < 0.5 if self._augmentation.flips else np.zeros(3, bool)
-        pan, lms, gt = (turned(image, turn) for image in images)
-        return pan, lms, gt
+        pan, lms, truth = (turned(image, turn) for image in images)
+        return Batch(pan, lms, truth, level, contrast)
 
     def _lms(self, pair: Pair, window: Any) -> NDArray[np.float32]:
         if not self._augmentation.vary_mtf or not len(pair.lms_variants):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +15,7 @@ ImageLoss = Callable[[torch.Tensor, Batch[torch.Tensor]], torch.Tensor]
 """Of a fused image `(n, bands, height, width)` and the batch it was made from."""
 
 DARK = 1e-3
-"""Length below which a spectrum has no angle, network units: about two DN at 11 bits."""
+"""Length below which a spectrum has no angle, DN over the bit depth: about two DN at 11 bits."""
 
 Q_WINDOW, Q_STRIDE = 8, 4
 Q_FLOOR = 1e-6
@@ -30,9 +30,9 @@ def image_loss(training: TrainingConfig, teacher: BNNPan | None) -> ImageLoss:
     def loss(fused: torch.Tensor, batch: Batch[torch.Tensor]) -> torch.Tensor:
         total = F.l1_loss(fused, batch.truth)
         if training.sam_weight:
-            total = total + training.sam_weight * spectral_angle(fused, batch.truth)
+            total = total + training.sam_weight * spectral_angle(*_levelled(batch, fused, batch.truth))
         if training.q_weight:
-            total = total + training.q_weight * (1 - q_index(fused, batch.truth))
+            total = total + training.q_weight * (1 - q_index(*_levelled(batch, fused, batch.truth)))
         if teacher is not None:
             total = total + training.teacher_weight * F.l1_loss(fused, _lesson(teacher, batch))
         return total
@@ -64,6 +64,12 @@ def q_index(fused: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
 def _lesson(teacher: BNNPan, batch: Batch[torch.Tensor]) -> torch.Tensor:
     prior = teacher.predicted_prior(batch.pan, batch.lms)
     return teacher(batch.pan, batch.lms, prior)
+
+
+def _levelled(batch: Batch[torch.Tensor], *images: torch.Tensor) -> Iterator[torch.Tensor]:
+    """Images in DN over the bit depth: scene units have taken away what angles and levels depend on."""
+    level, contrast = (values[:, :, None, None] for values in (batch.level, batch.contrast))
+    return (level + contrast * image for image in images)
 
 
 def _length(vectors: torch.Tensor) -> torch.Tensor:

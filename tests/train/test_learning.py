@@ -34,6 +34,11 @@ def random_images(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
     return truth + 0.1 * torch.rand(2, 4, 16, 16, generator=generator), truth
 
 
+def plain_batch(truth: torch.Tensor) -> Batch[torch.Tensor]:
+    n, bands = truth.shape[:2]
+    return Batch(truth[:, :1], truth, truth, torch.zeros(n, bands), torch.ones(n, bands))
+
+
 def test_spectral_angle_is_the_angle_between_spectra():
     fused, truth = random_images()
     u, v = fused.double(), truth.double()
@@ -62,7 +67,7 @@ def test_q_index_is_one_for_equal_images_and_as_printed_for_one_window():
 
 def test_terms_are_added_by_their_weights():
     fused, truth = random_images()
-    batch = Batch(truth[:, :1], truth, truth)
+    batch = plain_batch(truth)
     plain = image_loss(TrainingConfig(), None)(fused, batch)
     assert plain == (fused - truth).abs().mean()
     both = image_loss(TrainingConfig(sam_weight=0.5, q_weight=2.0), None)(fused, batch)
@@ -70,10 +75,24 @@ def test_terms_are_added_by_their_weights():
     torch.testing.assert_close(both, expected)
 
 
+def test_spectra_and_levels_are_compared_outside_scene_units():
+    fused, truth = random_images()
+    plain = plain_batch(truth)
+    level, contrast = plain.level + 0.5, plain.contrast * torch.linspace(0.1, 0.4, truth.shape[1])
+    offset, scale = level[:, :, None, None], contrast[:, :, None, None]
+    in_units = [(image - offset) / scale for image in (fused, truth)]
+    settings = TrainingConfig(sam_weight=1.0, q_weight=1.0)
+    terms = image_loss(settings, None)(fused, plain) - (fused - truth).abs().mean()
+    fused_in_units, truth_in_units = in_units
+    batch = Batch(truth_in_units[:, :1], truth_in_units, truth_in_units, level, contrast)
+    loss = image_loss(settings, None)(fused_in_units, batch)
+    torch.testing.assert_close(loss - (fused_in_units - truth_in_units).abs().mean(), terms)
+
+
 def test_teacher_is_imitated_and_not_moved():
     torch.manual_seed(0)
     fused, truth = random_images()
-    batch = Batch(truth[:, :1], truth, truth)
+    batch = plain_batch(truth)
     teacher = BNNPan(TINY.model).eval()
     torch.nn.init.normal_(teacher.tail.weight)
     lesson = teacher(batch.pan, batch.lms, teacher.predicted_prior(batch.pan, batch.lms)).detach()
@@ -229,8 +248,8 @@ def test_deterministic_mode_holds_while_training_only(tmp_path: Path):
 def test_loss_that_is_not_finite_names_stage_and_step(tmp_path: Path):
     class Broken(NoisePatches):
         def sample(self, batch: int) -> Batch:
-            pan, lms, truth = super().sample(batch)
-            return Batch(pan, lms, truth * (math.nan if self.position == 15 else 1))
+            patches = super().sample(batch)
+            return patches._replace(truth=patches.truth * (math.nan if self.position == 15 else 1))
 
     with pytest.raises(ConfigError, match="stage II, step 2: the loss is nan"):
         train(TINY, Broken(), tmp_path / "run", provenance={})
