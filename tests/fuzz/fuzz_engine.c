@@ -63,8 +63,8 @@ static void create(input *in, model_case *made) {
     }
     if (wrong >= 0) {
         allowed = 0;
-        arrays[wrong].bytes += next(in) % 2 ? 4 : (size_t)-1;
         if (missing) arrays[wrong].data = NULL;
+        else arrays[wrong].bytes += next(in) % 2 ? 4 : (size_t)-1;
     }
     const bnnpan_shape *shape = rarely(in) ? NULL : &made->shape;
     const bnnpan_array *given = rarely(in) ? NULL : arrays;

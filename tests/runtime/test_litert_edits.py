@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from litert_edits import CHANNELS, consumers, edited, operators, own_constant, shape_of
-from litert_graphs import convolution_options, custom_options
+from litert_graphs import convolution_options, custom_options, litert_schema
 from litert_runs import BLOCKS, WINDOW, assert_close, images, run, run_in_larq
 from requirements import require_package
 
@@ -99,13 +99,17 @@ def with_activation_behind_the_head(model: Any) -> None:
     operators(model, "CONV_2D")[0].builtinOptions.fusedActivationFunction = 1
 
 
-def with_another_factor_of_the_haar_transform(model: Any) -> None:
-    halves = [
+def halves_of_images(model: Any) -> list[Any]:
+    """The Haar transform's multiplications by one half, forward and back."""
+    return [
         one
         for one in operators(model, "MUL")
         if shape_of(model, one.inputs[1]) == [] and len(shape_of(model, one.inputs[0])) == 4
     ]
-    own_constant(model, halves[-1], 1, lambda values: values / 2)
+
+
+def with_another_factor_of_the_haar_transform(model: Any) -> None:
+    own_constant(model, halves_of_images(model)[-1], 1, lambda values: values / 2)
 
 
 def with_features_as_output(model: Any) -> None:
@@ -119,6 +123,43 @@ def with_detail_subtracted(model: Any) -> None:
     last.opcodeIndex = operators(model, "SUB")[0].opcodeIndex
     last.builtinOptions = operators(model, "SUB")[0].builtinOptions
     last.builtinOptionsType = operators(model, "SUB")[0].builtinOptionsType
+
+
+def cut_behind_the_trunk(model: Any) -> list[Any]:
+    """Leave only the trunk and what it needs; gives the last operators, one per sub-band."""
+    graph = model.subgraphs[0]
+    made_by = {tensor: one for one in graph.operators for tensor in one.outputs}
+    ends = [made_by[one.inputs[0]] for one in halves_of_images(model) if one.inputs[0] in made_by]
+    last = list({id(one): one for one in ends if len(shape_of(model, one.inputs[1])) == 1}.values())
+    needed, open_ends = set(), list(last)
+    while open_ends:
+        one = open_ends.pop()
+        needed.add(id(one))
+        open_ends += [made_by[tensor] for tensor in one.inputs if tensor in made_by]
+    graph.operators = [one for one in graph.operators if id(one) in needed]
+    graph.outputs = [one.outputs[0] for one in last]
+    return last
+
+
+def with_a_trunk_of_bytes(model: Any) -> None:
+    last = cut_behind_the_trunk(model)[-1]
+    model.subgraphs[0].tensors[last.outputs[0]].type = litert_schema().TensorType.INT8
+
+
+def with_a_trunk_to_nowhere(model: Any) -> None:
+    last = cut_behind_the_trunk(model)[-1]
+    model.subgraphs[0].outputs = model.subgraphs[0].outputs[:-1]
+    last.outputs = [-1]
+
+
+@pytest.mark.parametrize("edit", [with_a_trunk_of_bytes, with_a_trunk_to_nowhere], ids=lambda e: e.__name__)
+def test_a_trunk_that_ends_in_no_float_image_is_refused(
+    fuse_graph: bytes, edit: Callable[[Any], None]
+) -> None:
+    sound = run(edited(fuse_graph, lambda model: cut_behind_the_trunk(model) and None), images(64, 64))
+    assert sound.taken == {"network": 0, "trunk": 1, "operator": 0} and len(sound.outputs) == 4
+    with pytest.raises(RuntimeError):
+        run(edited(fuse_graph, edit), images(64, 64))
 
 
 AROUND_THE_TRUNK = [

@@ -153,7 +153,7 @@ def test_a_convolution_without_its_options_is_refused() -> None:
 
 
 def test_damaged_options_are_refused_or_run() -> None:
-    """Every byte of the options in turn becomes another one: nothing outside of them is read."""
+    """Every byte of the options in turn becomes another one; the process survives."""
     x = np.zeros((1, 4, 4, 32), np.float32)
     ones = np.ones(32, np.float32)
     graph = convolution_graph(

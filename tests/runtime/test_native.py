@@ -68,6 +68,18 @@ def test_fuse_equals_the_definition_bit_for_bit(channels: int, height: int, widt
     np.testing.assert_array_equal(run(NativeBackend(weights, shape), *inputs), expected)
 
 
+@pytest.mark.parametrize("channels", [1, 8, 40])
+def test_bits_of_no_channel_do_not_count(channels: int) -> None:
+    shape = shape_with(channels=channels)
+    weights = reference_network.random_weights(shape, seed=channels)
+    bits = np.unpackbits(weights["trunk.bits"], axis=-1, bitorder="little")
+    bits[..., channels:] = 1
+    stuffed = {**weights, "trunk.bits": np.packbits(bits, axis=-1, bitorder="little")}
+    inputs = random_inputs(shape, 6, 14)
+    expected = run(NativeBackend(weights, shape), *inputs)
+    np.testing.assert_array_equal(run(NativeBackend(stuffed, shape), *inputs), expected)
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -56,7 +56,8 @@ int32_t bnnpan_bench_peaks(const char *isa, double *binary, double *fused) {
     double binary_seconds[PASSES], fused_seconds[PASSES];
     volatile float checksum = 0.0f;
     size_t passes = 0;
-    for (const double start = bnnpan_now(); passes < PASSES && bnnpan_now() - start < LONGEST_SECONDS; passes++) {
+    const double end = bnnpan_now() + LONGEST_SECONDS;
+    for (; passes == 0 || (passes < PASSES && bnnpan_now() < end); passes++) {
         const double before = bnnpan_now();
         for (int call = 0; call < CALLS; call++) checksum = (float)loops->binary(bits);
         const double between = bnnpan_now();

@@ -48,13 +48,16 @@ static uint32_t read_word(const uint8_t *bytes) {
     return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
 }
 
-/* One filter, bytes (3, 3, 4 * words) to words (words, 9). A tap outside adds surplus[tap] to the sum. */
+/* One filter, bytes (3, 3, 4 * words) to words (words, 9). A tap outside adds surplus[tap] to the sum. Bits of no
+ * channel are 0 in every activation, and so they are here. */
 static void prepare_filter(const uint8_t *bytes, int32_t words, int32_t channels, uint32_t *bits,
                            int32_t surplus[BNNPAN_TAPS]) {
+    const uint32_t last_word = channels % 32 ? (UINT32_C(1) << channels % 32) - 1 : UINT32_MAX;
     for (int32_t tap = 0; tap < BNNPAN_TAPS; tap++) {
         int32_t negatives = 0;
         for (int32_t word = 0; word < words; word++) {
-            const uint32_t value = read_word(bytes + sizeof(uint32_t) * (size_t)(tap * words + word));
+            const uint32_t used = word + 1 < words ? UINT32_MAX : last_word;
+            const uint32_t value = used & read_word(bytes + sizeof(uint32_t) * (size_t)(tap * words + word));
             bits[word * BNNPAN_TAPS + tap] = value;
             negatives += ones(value);
         }

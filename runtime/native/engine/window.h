@@ -1,6 +1,6 @@
 /* One window: image rows -> head and Haar -> trunk -> inverse Haar and tail -> + LMS, streamed row by row.
  *
- * The arena grows with the width w only: about 4 w (4 C (N + 3) + (B + 1) (2 N + 4)) bytes, 0.8 MiB for C = 32, N = 4,
+ * The arena grows with the width w only: about 4 w (2 C (N + 3) + (B + 1) (2 N + 4)) bytes, 0.6 MiB for C = 32, N = 4,
  * B = 4, w = 280. */
 #ifndef BNNPAN_WINDOW_H
 #define BNNPAN_WINDOW_H

@@ -84,6 +84,8 @@ static int32_t follow(const litert_graph *graph, int32_t code, litert_unit *unit
     if (next == NULL || !litert_has_code(next, code, unit->match.channels) || next->inputs->size != 2 ||
         next->outputs->size != 1)
         return LITERT_NO_TENSOR;
+    const litert_tensor *output = litert_tensor_of(graph->context, next->outputs, 0);
+    if (output == NULL || output->type != LITERT_FLOAT32 || output->dims->size != 4) return LITERT_NO_TENSOR;
     const int32_t *inputs = next->inputs->data, other = inputs[0] == unit->output ? inputs[1] : inputs[0];
     if (!can_follow(graph, unit, code, other)) return LITERT_NO_TENSOR;
     unit->match.operation[unit->match.operations++] = (int32_t)(next - graph->operations);
