@@ -12,7 +12,9 @@ from safetensors.numpy import load, save
 from bnnpan_runtime.bundle import Bundle
 from bnnpan_runtime.contract import GOLDEN_NAME, MANIFEST_NAME, WEIGHTS_NAME
 from bnnpan_runtime.doctor import examine
+from bnnpan_runtime.errors import BackendError
 from bnnpan_runtime.golden import golden_tile
+from bnnpan_runtime.graph.onnx import OnnxBackend
 from bnnpan_runtime.verify import Check, verify
 
 SHIPPED = "bgrn-x4"
@@ -59,6 +61,15 @@ def test_a_backend_asked_for_by_name_has_to_work(tmp_path: Path):
     path = with_tensors(tmp_path / "b", WEIGHTS_NAME, {})
     assert outcomes(verify(path, "tflite"))["golden tile: tflite"] is False
     assert "golden tile: onnx" not in outcomes(verify(path, "native"))
+
+
+def test_a_backend_that_opens_and_then_gives_up_has_failed(monkeypatch: pytest.MonkeyPatch):
+    def give_up(*arguments: object) -> None:
+        raise BackendError("onnx: out of order")
+
+    monkeypatch.setattr(OnnxBackend, "fuse", give_up)
+    checks = outcomes(verify(SHIPPED))
+    assert checks["golden tile: onnx"] is False and checks["golden tile: native"] is True
 
 
 @pytest.mark.parametrize("dn", [0.4, 20])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Callable
 
 from bnnpan_runtime.bundle import Bundle
 from bnnpan_runtime.contract import WEIGHTS_NAME
-from bnnpan_runtime.errors import BackendError
+from bnnpan_runtime.errors import BackendError, VerificationError
 from bnnpan_runtime.graph.protocol import Backend
 
 __all__ = ["BACKENDS", "open_backend"]
@@ -22,6 +23,9 @@ _FILES = {
     "onnx": ("calibrate.onnx", "fuse.onnx"),
     "tflite": ("calibrate.tflite", "fuse.tflite"),
 }
+
+_TRIAL_SECONDS = 120
+"""For a golden tile in a process of its own: seconds on a slow board."""
 
 _log = logging.getLogger(__name__)
 
@@ -90,18 +94,27 @@ def _stock_onnx(backend: Backend, bundle: Bundle) -> Backend | None:
 def _try_in_a_child(bundle: Bundle) -> None:
     """A LiteRT newer than those known may crash on changed structures: let another process find out.
 
-    Raises BackendError if that process is killed by a signal.
+    Raises BackendError unless that process ends by itself with a verdict, good or bad, in `_TRIAL_SECONDS`.
     """
     from bnnpan_runtime.graph.litert import is_tried
 
     if is_tried():
         return
     command = [sys.executable, "-m", "bnnpan_runtime", "verify", str(bundle.path), "--backend", "tflite"]
-    child = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
-    if child.returncode < 0:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    silent = subprocess.DEVNULL
+    try:
+        child = subprocess.run(
+            command, env=environment, stdout=silent, stderr=silent, timeout=_TRIAL_SECONDS, check=False
+        )
+        end = f"exit status {child.returncode}"
+        tried = child.returncode in (0, VerificationError.exit_code)
+    except subprocess.TimeoutExpired:
+        end, tried = f"no end within {_TRIAL_SECONDS} s", False
+    if not tried:
         raise BackendError(
-            "tflite: this release of ai-edge-litert does not work with libbnnpan"
-            f" (signal {-child.returncode}); install an earlier one"
+            f"tflite: this release of ai-edge-litert does not work with libbnnpan ({end});"
+            " install an earlier one"
         )
 
 
