@@ -63,8 +63,8 @@ class Evaluation:
             lines.append(f"PAN simulated from the bands, which flatters every method: {', '.join(simulated)}")
         for network in self.networks:
             data = network.provenance.get("data", ())
-            collections = tuple(f"{Path(name).stem}_" for name in data if name.endswith(".h5"))
-            seen = [name for name in self.scenes if name in data or name.startswith(collections)]
+            collections = {Path(name).stem for name in data if name.endswith(".h5")}
+            seen = [name for name in self.scenes if name in data or name.rpartition("_")[0] in collections]
             if seen:
                 lines.append(f"{network.name} was trained on {', '.join(seen)}")
         return lines

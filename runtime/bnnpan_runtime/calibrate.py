@@ -38,7 +38,7 @@ class SceneConstants:
 
 
 def calibrate(scene: Scene, backend: Backend, manifest: Manifest, resampler: Resampler) -> SceneConstants:
-    """Units and affines of a scene, from `calibration.count` patches, each read once.
+    """Units and affines of a scene, from `calibration.count` patches, chosen among more if there is NoData.
 
     Raises SceneError if a network that is fed DN over the bit depth meets more bits than were assumed, or if
     one fed scene units finds no data in any patch.

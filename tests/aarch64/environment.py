@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from aarch64 import board_files
 from aarch64.board_files import PROCESSORS, write_board_files
 from programs import Unavailable, find
 
@@ -93,7 +94,7 @@ def prepare(requirements: Sequence[str], constraints: Path | None = None) -> Env
     emulator = shutil.which("qemu-aarch64-static") or find("qemu-aarch64")
     cache = Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "bnnpan" / "aarch64")
     recipe = [_RELEASE, _PYTHON, _PACKAGES, _PLATFORMS, list(requirements), repr(PROCESSORS)]
-    recipe.append(constraints.read_text() if constraints else "")
+    recipe += [Path(path).read_text() for path in (constraints, board_files.__file__) if path]
     folder = cache / hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:16]
     if not folder.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
@@ -102,8 +103,11 @@ def prepare(requirements: Sequence[str], constraints: Path | None = None) -> Env
             _unpack_debian(Path(name) / "apt", fresh / "system")
             _pip(fresh / "packages", requirements, constraints)
             _write_prefixes(fresh)
-            if not folder.is_dir():  # someone else may have been faster
+            try:
                 fresh.rename(folder)
+            except OSError:
+                if not folder.is_dir():  # someone else may have been faster
+                    raise
     return Environment(folder, emulator)
 
 

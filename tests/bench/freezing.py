@@ -15,7 +15,7 @@ from bnnpan.checkpoint import load_model
 from bnnpan.data.appearance import in_units, pair_units
 from bnnpan.data.pairs import Pair, load_pairs
 from bnnpan.evaluate import fuse_pair
-from bnnpan.metrics import reduced_resolution
+from bnnpan.evaluate.scene import Scene
 from bnnpan.model import BNNPan
 from bnnpan_runtime.scene_units import SceneUnits
 
@@ -30,7 +30,9 @@ def main() -> None:
     config = experiment.data
     changes = []
     for pair in load_pairs(options.data, "val", config.bands, experiment.model.ratio, config.phase):
-        live, frozen = ergas(pair, per_image(model, pair)), ergas(pair, fuse_pair(model, pair))
+        scene = Scene.reduced(pair, config.phase)
+        images = per_image(model, pair), fuse_pair(model, pair)
+        live, frozen = (scene.score(image)["ERGAS"] for image in images)
         changes.append(frozen / live - 1)
         print(f"{pair.name:<20} per image {live:.4f}  frozen {frozen:.4f}  {changes[-1]:+.2%}")
     print(f"{'mean':<20} {np.mean(changes):+.2%}")
@@ -48,12 +50,6 @@ def per_image(model: BNNPan, pair: Pair) -> np.ndarray:
     fused = pair.lms.copy()
     fused[:, :height, :width] = model(pan, lms, model.predicted_prior(pan, lms))[0].numpy() * scale + offset
     return fused
-
-
-def ergas(pair: Pair, image: np.ndarray) -> float:
-    """ERGAS over the valid pixels of a pair."""
-    bits = int(np.log2(pair.dn_scale + 1))
-    return reduced_resolution(pair.gt, image, bit_depth=bits, valid=pair.valid)["ERGAS"]
 
 
 if __name__ == "__main__":

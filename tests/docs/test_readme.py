@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from synthetic_data import write_manifest
 
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 RUN_BY_CI = ("make demo", "make test", "pip install")
 
 
@@ -43,18 +44,10 @@ def run(folder: Path, line: str) -> None:
     assert result.returncode == 0, f"{line}\n{result.stdout}\n{result.stderr}"
 
 
-@pytest.mark.parametrize(
-    "page",
-    [
-        "README.md",
-        "docs/network.md",
-        "docs/evaluation.md",
-        "docs/engine.md",
-        "docs/boards.md",
-        "docs/bundle.md",
-        "docs/results.md",
-    ],
-)
+PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in DOCS.glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_links_lead_to_files(repo_root: Path, page: str):
     path = repo_root / page
     for target in re.findall(r"\]\(([^)#]+)\)", path.read_text()):

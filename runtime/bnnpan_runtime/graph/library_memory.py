@@ -22,7 +22,7 @@ def window_bytes(manifest: Manifest, backend: str, pixels: int) -> int:
 def rows_bytes(network: NetworkShape, width: int) -> int:
     """At least what libbnnpan keeps of a window of that width inside another engine: rows in flight, float32.
 
-    The formula of `engine/fuse.c`, rounded up to vectors and with the constants of each channel.
+    Twice the features of `engine/window.h`, which leaves room for packed signs, vectors and constants.
     """
     feature_rows = 4 * (network.channels + 4) * (network.blocks + 3)
     image_rows = (network.bands + 1) * (2 * network.blocks + 8)
