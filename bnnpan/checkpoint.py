@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from bnnpan.config import Experiment, parse_experiment
-from bnnpan.model import BNNPan
+from bnnpan.model import PanSharpener, make_network
 from bnnpan_runtime.errors import ConfigError, OutputError
 
 MODEL_NAME = "model.safetensors"
@@ -67,7 +67,7 @@ def read(path: Path) -> Checkpoint:
     return Checkpoint(tensors, json.loads(facts))
 
 
-def save_model(path: Path, model: BNNPan, experiment: Experiment, provenance: dict[str, Any]) -> None:
+def save_model(path: Path, model: PanSharpener, experiment: Experiment, provenance: dict[str, Any]) -> None:
     """Write the network and all that is needed to rebuild and describe it."""
     facts = {"experiment": experiment.to_json(), "provenance": provenance}
     write(path, Checkpoint({f"model.{k}": v for k, v in model.state_dict().items()}, facts))
@@ -79,7 +79,7 @@ def file_digest(run_or_file: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def load_model(run_or_file: Path) -> tuple[BNNPan, Experiment, dict[str, Any]]:
+def load_model(run_or_file: Path) -> tuple[PanSharpener, Experiment, dict[str, Any]]:
     """Network in evaluation mode, its experiment and its provenance, from a run folder or a model file.
 
     Raises ConfigError for a run that is not finished, and for a file that is damaged or of another kind.
@@ -89,7 +89,7 @@ def load_model(run_or_file: Path) -> tuple[BNNPan, Experiment, dict[str, Any]]:
     if "provenance" not in checkpoint.facts:
         raise ConfigError(f"{path}: of an unfinished run; finish it with `bnnpan train --resume`")
     experiment = parse_experiment(checkpoint.facts["experiment"], str(path))
-    model = BNNPan(experiment.model)
+    model = make_network(experiment.model)
     try:
         model.load_state_dict(checkpoint.part("model"))
     except RuntimeError as error:

@@ -51,6 +51,8 @@ class StageConfig:
 class TrainingConfig:
     """The three stages of the paper, how they learn and how often to look.
 
+    The other architectures have the third stage alone.
+
     seed              of the first weights, the patches and the noise of stage II
     optimizer         both with betas 0.9 and 0.99; "adamw" decouples the decay from the gradient
     weight_decay      pulls filters and matrices towards 0, never thresholds, slopes and biases
@@ -137,6 +139,11 @@ def _check(experiment: Experiment, where: str) -> None:
     for name in ("average", "step_factor"):
         if getattr(training, name) >= 1:
             raise ConfigError(f"{where}: training.{name} is {getattr(training, name)}, must be below 1")
+    if model.architecture != "bnnpan" and (training.stage_one.steps or training.stage_two.steps):
+        raise ConfigError(
+            f"{where}: {model.architecture!r} has no prior, which stages one and two are for;"
+            " set training.stage_one.steps and training.stage_two.steps to 0"
+        )
     if bool(training.teacher) != bool(training.teacher_weight):
         raise ConfigError(f"{where}: training.teacher and training.teacher_weight need each other")
 

@@ -26,7 +26,7 @@ import click
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Run folder.")
 @click.option("--resume", is_flag=True, help="Continue a stopped run, to the bit.")
 def command(config_path: Path, data: Path, validation: Path | None, out: Path, resume: bool) -> None:
-    """Train a network in the three stages of BNNPan.
+    """Train a network: BNNPan in its three stages, or one to compare with.
 
     Several processes train together when started by torchrun; a step sees the same patches as with one.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from bnnpan.checkpoint import file_digest, load_model
 from bnnpan.config import Experiment
 from bnnpan.evaluate.network import fuse_frozen
 from bnnpan.evaluate.scene import Image, Scene
-from bnnpan.model import BNNPan
+from bnnpan.model import ModelConfig, PanSharpener
 from bnnpan.model.cost import network_cost
 from bnnpan_runtime.contract import Phase
 from bnnpan_runtime.errors import ConfigError
@@ -42,7 +42,7 @@ class Network:
     name: str
     path: Path
     sha256: str
-    model: BNNPan
+    model: PanSharpener
     experiment: Experiment
     provenance: dict[str, Any]
 
@@ -59,11 +59,9 @@ class Network:
         return {
             "file": str(self.path),
             "sha256": self.sha256,
-            "binarizer": model.binarizer,
+            "architecture": model.architecture,
             "units": model.units,
-            "channels": model.channels,
-            "blocks": model.blocks,
-            "latent": model.latent,
+            **_trunk(model),
             "bands": list(self.experiment.data.bands),
             "ratio": model.ratio,
             "phase": self.experiment.data.phase,
@@ -76,15 +74,16 @@ class Network:
 
 
 def load_networks(runs: Sequence[Path]) -> list[Network]:
-    """Finished runs or model files. One is called "bnnpan", several by their folders.
+    """Finished runs or model files. One is called by its architecture, several by their folders.
 
     Raises `ConfigError` for a run that cannot be used, or if bands, their order or ratio differ.
     """
     networks = []
-    names = ["bnnpan"] if len(runs) == 1 else _names(runs)
-    for name, run in zip(names, runs, strict=True):
+    for name, run in zip(_names(runs), runs, strict=True):
         loaded = load_model(run)
         networks.append(Network(name, run, file_digest(run), *loaded))
+    if len(networks) == 1:
+        networks = [replace(networks[0], name=networks[0].experiment.model.architecture)]
     for network in networks[1:]:
         first, other = (_input(n) for n in (networks[0], network))
         if first != other:
@@ -129,6 +128,12 @@ def _names(runs: Sequence[Path]) -> list[str]:
         str(run) if short.count(name) > 1 or name in taken else name
         for run, name in zip(runs, short, strict=True)
     ]
+
+
+def _trunk(model: ModelConfig) -> dict[str, Any]:
+    """What only our network can be told; the others are as their papers have them."""
+    names = ("binarizer", "channels", "blocks", "latent")
+    return {name: getattr(model, name) if model.architecture == "bnnpan" else None for name in names}
 
 
 def _input(network: Network) -> str:

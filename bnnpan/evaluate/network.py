@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bnnpan.data.appearance import in_units
 from bnnpan.data.pairs import Pair
-from bnnpan.model import BNNPan
+from bnnpan.model import PanSharpener
 from bnnpan_runtime.contract import Calibration, Window
 from bnnpan_runtime.errors import SceneError
 from bnnpan_runtime.scene_units import SceneUnits, block_means, moments, scene_units
@@ -36,13 +36,13 @@ class Fusable(Protocol):
     def dn_scale(self) -> float: ...  # noqa: D102
 
 
-def fuse_pair(model: BNNPan, pair: Pair, true_prior: bool = False) -> NDArray[np.float32]:
+def fuse_pair(model: PanSharpener, pair: Pair, true_prior: bool = False) -> NDArray[np.float32]:
     """Fused image of a pair; `true_prior` takes the prior from the ground truth, as stage I needs."""
     return fuse_frozen(model, pair, pair.gt if true_prior else None)
 
 
 @torch.no_grad()
-def fuse_frozen(model: BNNPan, scene: Fusable, truth: Image | None = None) -> NDArray[np.float32]:
+def fuse_frozen(model: PanSharpener, scene: Fusable, truth: Image | None = None) -> NDArray[np.float32]:
     """Fused image `(bands, height, width)` float32 in DN, with affines frozen from calibration patches.
 
     With a `truth` the prior is taken from it. Raises `SceneError` for a scene smaller than a calibration
@@ -71,7 +71,7 @@ def fuse_frozen(model: BNNPan, scene: Fusable, truth: Image | None = None) -> ND
     return fused * scale + offset
 
 
-def _units(model: BNNPan, scene: Fusable, cut: Sequence[tuple[Any, ...]]) -> SceneUnits:
+def _units(model: PanSharpener, scene: Fusable, cut: Sequence[tuple[Any, ...]]) -> SceneUnits:
     if model.config.units == "bit_depth":
         return SceneUnits.of_bit_depth(scene.dn_scale, len(scene.lms))
     samples = []

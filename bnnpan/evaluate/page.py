@@ -103,7 +103,9 @@ def _networks(evaluation: Evaluation) -> str:
 def _fact(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {number:,.0f}" for name, number in value.items())
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "-" if value is None else str(value)
 
 
 def _exhibit(exhibit: Exhibit, evaluation: Evaluation) -> str:

@@ -3,41 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import numpy as np
 
-from bnnpan.data.pairs import Pair
-from bnnpan.evaluate.network import fuse_pair
-from bnnpan.metrics import reduced_resolution
-from bnnpan.model import BNNPan
-
-__all__ = ["Scores", "Values", "evaluate", "of_pairs", "relative_ergas", "summary"]
+__all__ = ["Scores", "Values", "of_pairs", "summary"]
 
 Values = Mapping[str, Mapping[str, float]]
 """Method -> metric -> value."""
 
 Scores = dict[str, dict[str, dict[str, float]]]
 """Pair -> method -> metric -> value."""
-
-
-def evaluate(model: BNNPan, pairs: Iterable[Pair], true_prior: bool = False) -> dict[str, Any]:
-    """Reduced-resolution scores of a network ("bnnpan") and of plain interpolation ("EXP"), with means."""
-    scores: Scores = {}
-    for pair in pairs:
-        images = {"bnnpan": fuse_pair(model, pair, true_prior), "EXP": pair.lms}
-        bits = int(np.log2(pair.dn_scale + 1))
-        scores[pair.name] = {
-            method: reduced_resolution(pair.gt, image, model.config.ratio, bits, pair.valid)
-            for method, image in images.items()
-        }
-    return {"protocol": "reduced", "pairs": scores, **summary(scores)}
-
-
-def relative_ergas(scores: Mapping[str, Any]) -> float:
-    """Mean over pairs of ERGAS over that of plain interpolation: one number to watch, 1.0 is no gain."""
-    shares = [one["bnnpan"]["ERGAS"] / one["EXP"]["ERGAS"] for one in scores["pairs"].values()]
-    return float(np.mean(shares))
 
 
 def summary(scores: Mapping[str, Values]) -> dict[str, dict[str, dict[str, float]]]:

@@ -8,24 +8,20 @@ from typing import cast
 import torch
 from torch import nn
 
+from bnnpan.model.base import PanSharpener
 from bnnpan.model.config import ModelConfig
 from bnnpan.model.pibf import PIBF, apply_affine
 from bnnpan.model.prior import LatentEncoder, ReverseDiffusion
 
 
-class BNNPan(nn.Module):
-    """Binarized pan-sharpening network (Eq. 1): `SR = N(PAN, LMS, z^) + LMS`.
-
-    All images are in network units (`ModelConfig.units`): PAN `(n, 1, height, width)`, LMS, truth and
-    result `(n, bands, height, width)`, float32, height and width even.
-    """
+class BNNPan(PanSharpener):
+    """Binarized pan-sharpening network (Eq. 1): `SR = N(PAN, LMS, z^) + LMS`."""
 
     latent_start: torch.Tensor
     """z_T, `(latent,)`: drawn once, kept with the weights."""
 
     def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         channels, latent = config.channels, config.latent
         rectified = config.pooled_encoder == "rectified"
         self.truth_encoder = LatentEncoder(config.bands, latent, rectified)
@@ -52,6 +48,16 @@ class BNNPan(nn.Module):
         # An untrained network returns LMS.
         for parameter in self.tail.parameters():
             nn.init.zeros_(parameter)
+
+    @property
+    def backbone(self) -> tuple[nn.Module, ...]:
+        """First convolution, blocks and last convolution."""
+        return self.head, self.blocks, self.tail
+
+    @property
+    def predictor(self) -> tuple[nn.Module, ...]:
+        """Encoder of the condition and reverse diffusion."""
+        return self.condition_encoder, self.diffusion
 
     def set_progress(self, share: float) -> None:
         """Tell the units how much of the training is behind them, 0 to 1: some sharpen their gradients."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from bnnpan_runtime.contract import Units
 from bnnpan_runtime.errors import ConfigError
+
+Architecture = Literal["bnnpan", "pnn", "fusionnet"]
+"""Which network: ours, or small full-precision ones of others to compare with (`bnnpan.model.plain`)."""
 
 Binarizer = Literal[
     "bnnpan",
@@ -25,13 +28,16 @@ Binarizer = Literal[
 ]
 """How the trunk's convolutions are made binary: ours, its full-precision twin, others to compare with."""
 
+_OF_EVERY_NETWORK = ("architecture", "bands", "ratio", "units")
+
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Architecture of one BNNPan network.
+    """Architecture of one network.
 
-    The paper leaves several of these open; the defaults are this project's choice.
+    BNNPan's paper leaves several of these open; the defaults are this project's choice.
 
+    architecture     "bnnpan"; the others take `bands`, `ratio` and `units` alone, their size is their paper's
     bands            MS bands, in the order of the training data
     ratio            MS pixel size over PAN pixel size
     channels         feature channels C of the trunk
@@ -58,6 +64,7 @@ class ModelConfig:
     Raises ConfigError for combinations without meaning.
     """
 
+    architecture: Architecture = "bnnpan"
     bands: int = 4
     ratio: int = 4
     channels: int = 32
@@ -77,6 +84,8 @@ class ModelConfig:
     cdc: bool = True
 
     def __post_init__(self) -> None:
+        if self.architecture != "bnnpan":
+            self._check_defaults()
         if not self.norm and self.binarizer not in ("bnnpan", "full"):
             raise ConfigError(f"norm is off, but {self.binarizer!r} has no such branch; leave norm on")
         if self.final_window != 1 and self.binarizer != "bnnpan":
@@ -84,9 +93,16 @@ class ModelConfig:
         if not self.wavelet and self.binarizer == "fabnet":
             raise ConfigError("wavelet is off, but 'fabnet' splits wavelet sub-bands; leave wavelet on")
 
+    def _check_defaults(self) -> None:
+        changed = [f.name for f in fields(self) if getattr(self, f.name) != f.default]
+        strange = [name for name in changed if name not in _OF_EVERY_NETWORK]
+        if strange:
+            raise ConfigError(f"{self.architecture!r} has no setting {', '.join(strange)}; leave it out")
+
     @property
     def grounded_by(self) -> tuple[str, ...]:
         """Settings that no exported form and no runtime knows, as `key = value`; a network without flies."""
-        flying = {"binarizer": "bnnpan", "wavelet": True, "norm": True, "ldpc": True, "cdc": True}
+        parts_on = {"wavelet": True, "norm": True, "ldpc": True, "cdc": True}
+        flying = {"architecture": "bnnpan", "binarizer": "bnnpan", **parts_on}
         found = {key: getattr(self, key) for key in flying}
         return tuple(f"{key} = {value}" for key, value in found.items() if value != flying[key])

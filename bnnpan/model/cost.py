@@ -10,15 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from bnnpan.model.bnnpan import BNNPan
+from bnnpan.model import make_network
 from bnnpan.model.config import ModelConfig
-from bnnpan.model.pibf import PIBF
+from bnnpan.model.unit import SubBandUnit
 
 __all__ = ["Cost", "NetworkCost", "cost_table", "network_cost"]
 
@@ -71,15 +70,15 @@ def network_cost(config: ModelConfig, height: int = 256, width: int = 256) -> Ne
     needed and costs nothing.
     """
     with torch.device("meta"):  # shapes only, no arithmetic
-        model = BNNPan(config).eval()
+        model = make_network(config).eval()
         pan, lms = torch.empty(1, 1, height, width), torch.empty(1, config.bands, height, width)
-        prior = torch.empty(1, config.latent)
-    units = [cast(PIBF, block).nbc for block in model.blocks]
+        prior = model.predicted_prior(pan, lms)
+    units = [module for module in model.modules() if isinstance(module, SubBandUnit)]
     binary_parameters = sum(weight.numel() for unit in units for weight in unit.binary_weights())
     # A weight of a 3x3 convolution is used once per pixel of its sub-band.
     binary_operations = binary_parameters * height * width // (4 if config.wavelet else 1)
     fusion = Cost(
-        _parameters(model.head, model.blocks, model.tail) - binary_parameters,
+        _parameters(*model.backbone) - binary_parameters,
         binary_parameters,
         _operations(lambda: model(pan, lms, prior)) - binary_operations,
         binary_operations,
@@ -87,7 +86,7 @@ def network_cost(config: ModelConfig, height: int = 256, width: int = 256) -> Ne
     if not config.ldpc:
         return NetworkCost(fusion, Cost())
     predictor = Cost(
-        _parameters(model.condition_encoder, model.diffusion),
+        _parameters(*model.predictor),
         real_operations=_operations(lambda: model.predicted_prior(pan, lms)),
     )
     return NetworkCost(fusion, predictor)

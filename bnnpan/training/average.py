@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch.optim.swa_utils import AveragedModel
 
-from bnnpan.model import BNNPan
+from bnnpan.model import PanSharpener
 
 
-def averaged(model: BNNPan, decay: float) -> AveragedModel:
+def averaged(model: PanSharpener, decay: float) -> AveragedModel:
     """A copy of `model` whose `update_parameters(model)` follows it at `decay` per step.
 
     The decay grows from 1/10 with the number of steps, as in TensorFlow's ExponentialMovingAverage, so that

@@ -10,14 +10,14 @@ from typing import Any
 from bnnpan import checkpoint
 from bnnpan.checkpoint import MODEL_NAME, RESUME_NAME, Checkpoint
 from bnnpan.config import Experiment
-from bnnpan.model import BNNPan
+from bnnpan.model import PanSharpener
 from bnnpan.training.record import Record
 from bnnpan.training.trainer import Trainer
 from bnnpan.training.validation import Judged
 
 REPORT_EVERY = 50
 
-Validate = Callable[[BNNPan, bool], Judged]
+Validate = Callable[[PanSharpener, bool], Judged]
 Report = Callable[[dict[str, Any]], None]
 
 

@@ -16,7 +16,7 @@ from bnnpan import checkpoint
 from bnnpan.checkpoint import MODEL_NAME, RESUME_NAME, Checkpoint
 from bnnpan.config import Experiment, TrainingConfig, parse_experiment
 from bnnpan.data.source import PatchSource
-from bnnpan.model import BNNPan
+from bnnpan.model import PanSharpener
 from bnnpan.training.keeper import Keeper, Report, Validate
 from bnnpan.training.origins import load_origins
 from bnnpan.training.processes import joined
@@ -35,7 +35,7 @@ def train(
     resume: bool = False,
     report: Report = lambda line: None,
     stop_after: int | None = None,
-) -> BNNPan:
+) -> PanSharpener:
     """Train all three stages into the folder `run`; returns the network.
 
     Writes `resume.safetensors` every `checkpoint_every` steps, `metrics.jsonl` and `pictures/` as it goes and

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from bnnpan.config import TrainingConfig
 from bnnpan.data.batch import Batch
-from bnnpan.model import BNNPan
+from bnnpan.model import PanSharpener
 
 ImageLoss = Callable[[torch.Tensor, Batch[torch.Tensor]], torch.Tensor]
 """Of a fused image `(n, bands, height, width)` and the batch it was made from."""
@@ -24,7 +24,7 @@ Q_FLOOR = 1e-6
 _TINY = 1e-12  # keeps the slope of a square root finite
 
 
-def image_loss(training: TrainingConfig, teacher: BNNPan | None) -> ImageLoss:
+def image_loss(training: TrainingConfig, teacher: PanSharpener | None) -> ImageLoss:
     """L1 plus the weighted terms that the configuration names; terms of weight 0 cost nothing."""
 
     def loss(fused: torch.Tensor, batch: Batch[torch.Tensor]) -> torch.Tensor:
@@ -61,7 +61,7 @@ def q_index(fused: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
 
 
 @torch.no_grad()
-def _lesson(teacher: BNNPan, batch: Batch[torch.Tensor]) -> torch.Tensor:
+def _lesson(teacher: PanSharpener, batch: Batch[torch.Tensor]) -> torch.Tensor:
     prior = teacher.predicted_prior(batch.pan, batch.lms)
     return teacher(batch.pan, batch.lms, prior)
 

@@ -10,18 +10,21 @@ import torch
 
 from bnnpan.checkpoint import file_digest, load_model
 from bnnpan.config import Experiment
-from bnnpan.model import BNNPan
+from bnnpan.model import PanSharpener
 from bnnpan_runtime.errors import ConfigError
 
 log = logging.getLogger(__name__)
+
+_COMMON = {"teacher": ("bands", "ratio", "units"), "initial": ("bands", "ratio", "architecture")}
+"""Settings of the network that a run must share with one that it builds on."""
 
 
 @dataclass(frozen=True)
 class Origins:
     """Networks of other runs, and the SHA-256 of each one's file by its role."""
 
-    teacher: BNNPan | None
-    initial: BNNPan | None
+    teacher: PanSharpener | None
+    initial: PanSharpener | None
     digests: dict[str, str]
 
 
@@ -29,7 +32,7 @@ def load_origins(experiment: Experiment, device: torch.device) -> Origins:
     """Load the runs that the configuration names. Raises ConfigError if one is missing or of another kind."""
     training = experiment.training
     digests = {}
-    networks: dict[str, BNNPan | None] = {"teacher": None, "initial": None}
+    networks: dict[str, PanSharpener | None] = {"teacher": None, "initial": None}
     for role, run in (("teacher", training.teacher), ("initial", training.initial)):
         if run:
             networks[role] = _load(role, Path(run), experiment).to(device).requires_grad_(False)
@@ -37,7 +40,7 @@ def load_origins(experiment: Experiment, device: torch.device) -> Origins:
     return Origins(networks["teacher"], networks["initial"], digests)
 
 
-def start_from(model: BNNPan, initial: BNNPan) -> None:
+def start_from(model: PanSharpener, initial: PanSharpener) -> None:
     """Give `model` every weight that `initial` has too; its others, such as thresholds, stay as they are.
 
     Raises ConfigError if a weight has another shape, so that the two are not one network in two precisions.
@@ -56,9 +59,9 @@ def start_from(model: BNNPan, initial: BNNPan) -> None:
     model.load_state_dict(common, strict=False)
 
 
-def _load(role: str, run: Path, experiment: Experiment) -> BNNPan:
+def _load(role: str, run: Path, experiment: Experiment) -> PanSharpener:
     network, other, _ = load_model(run)
-    for name in ("bands", "ratio"):
+    for name in _COMMON[role]:
         if getattr(network.config, name) != getattr(experiment.model, name):
             raise ConfigError(
                 f"training.{role}: {run} has model.{name} = {getattr(network.config, name)},"

@@ -12,7 +12,7 @@ from torch import nn
 
 from bnnpan.config import StageConfig, TrainingConfig
 from bnnpan.data.batch import Batch
-from bnnpan.model import BNNPan
+from bnnpan.model import BNNPan, PanSharpener
 from bnnpan.training.losses import ImageLoss
 from bnnpan.training.processes import Loss
 
@@ -30,13 +30,15 @@ class Stage:
 
 
 def stages(
-    model: BNNPan, training: TrainingConfig, image_loss: ImageLoss, noise_like: NoiseLike
+    model: PanSharpener, training: TrainingConfig, image_loss: ImageLoss, noise_like: NoiseLike
 ) -> tuple[Stage, ...]:
-    """Stage I: backbone with the true prior. II: the prior's prediction. III: both, without the truth."""
-    compiled = torch.compile if training.compile else _as_is
-    backbone = tuple(chain(*(part.parameters() for part in (model.head, model.blocks, model.tail))))
-    encoder = tuple(model.truth_encoder.parameters())
-    predictor = (*model.condition_encoder.parameters(), *model.diffusion.parameters())
+    """Stage I: backbone with the true prior. II: the prior's prediction. III: both, without the truth.
+
+    A network without a prior has the third alone; `parse_experiment` refuses steps of the others.
+    """
+    if not isinstance(model, BNNPan):
+        return (_third(model, training, image_loss),)
+    backbone, encoder = _parameters(*model.backbone), _parameters(model.truth_encoder)
 
     def with_true_prior(batch: Batch[torch.Tensor]) -> torch.Tensor:
         return image_loss(model(batch.pan, batch.lms, model.true_prior(batch.truth)), batch)
@@ -47,23 +49,32 @@ def stages(
         start = model.diffusion.diffuse(target, noise_like(target))
         return F.l1_loss(model.diffusion(start, condition), target)
 
+    return (
+        Stage("I", training.stage_one, _compiled(with_true_prior, training), backbone + encoder),
+        Stage("II", training.stage_two, prior_only, _parameters(*model.predictor)),
+        _third(model, training, image_loss),
+    )
+
+
+def _third(model: PanSharpener, training: TrainingConfig, image_loss: ImageLoss) -> Stage:
     def with_predicted_prior(batch: Batch[torch.Tensor]) -> torch.Tensor:
         prior = model.predicted_prior(batch.pan, batch.lms)
         return image_loss(model(batch.pan, batch.lms, prior), batch)
 
-    return (
-        Stage("I", training.stage_one, compiled(with_true_prior), backbone + encoder),
-        Stage("II", training.stage_two, prior_only, predictor),
-        Stage("III", training.stage_three, compiled(with_predicted_prior), backbone + predictor),
-    )
+    parameters = _parameters(*model.backbone, *model.predictor)
+    return Stage("III", training.stage_three, _compiled(with_predicted_prior, training), parameters)
 
 
-def unfreeze(stage: Stage, model: BNNPan) -> None:
+def unfreeze(stage: Stage, model: nn.Module) -> None:
     """Let the stage's parameters learn, and no others."""
     model.requires_grad_(False)
     for parameter in stage.parameters:
         parameter.requires_grad_(True)
 
 
-def _as_is(loss: Loss) -> Loss:
-    return loss
+def _parameters(*parts: nn.Module) -> tuple[nn.Parameter, ...]:
+    return tuple(chain.from_iterable(part.parameters() for part in parts))
+
+
+def _compiled(loss: Loss, training: TrainingConfig) -> Loss:
+    return torch.compile(loss) if training.compile else loss

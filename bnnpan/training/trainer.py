@@ -13,7 +13,7 @@ from torch import nn
 from bnnpan.checkpoint import Checkpoint
 from bnnpan.config import Experiment
 from bnnpan.data.source import PatchSource
-from bnnpan.model import BNNPan
+from bnnpan.model import PanSharpener, make_network
 from bnnpan.model.processes import mean_over_processes
 from bnnpan.training.average import averaged
 from bnnpan.training.losses import image_loss
@@ -45,7 +45,7 @@ class Trainer:
         self, experiment: Experiment, source: PatchSource, origins: Origins, processes: Processes
     ) -> None:
         self._training, self._source, self._processes = experiment.training, source, processes
-        self.model = BNNPan(experiment.model)
+        self.model = make_network(experiment.model)
         processes.check(experiment, self.model)
         if origins.initial is not None:
             start_from(self.model, origins.initial)
@@ -79,9 +79,9 @@ class Trainer:
         return pace.learning_rate * rate_share(self._training, self.progress.step, pace.steps)
 
     @property
-    def judged_model(self) -> BNNPan:
+    def judged_model(self) -> PanSharpener:
         """The network to validate, in evaluation mode: with averaged weights if there are such."""
-        model = self.model if self._average is None else cast(BNNPan, self._average.module)
+        model = self.model if self._average is None else cast(PanSharpener, self._average.module)
         return model.eval()
 
     def close(self) -> None:

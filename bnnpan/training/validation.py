@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bnnpan.data.pairs import Pair
 from bnnpan.evaluate import evaluate, fuse_pair, relative_ergas
 from bnnpan.evaluate.pictures import colours, limits, most_detailed
-from bnnpan.model import BNNPan
+from bnnpan.model import PanSharpener
 
 CROP = 256
 """Side of the square that is drawn, in PAN pixels."""
@@ -34,7 +34,7 @@ class Validation:
         self._pairs = pairs
         self._crop = _detail_of(pairs[0])
 
-    def __call__(self, model: BNNPan, true_prior: bool) -> Judged:
+    def __call__(self, model: PanSharpener, true_prior: bool) -> Judged:
         """Judge a network in evaluation mode; `true_prior` while nothing predicts the prior yet."""
         scores = evaluate(model, self._pairs, true_prior)
         mean = scores["mean"]["bnnpan"]
