@@ -13,7 +13,7 @@ from safetensors.numpy import save
 
 from bnnpan_runtime.bundle import Bundle
 from bnnpan_runtime.contract import GOLDEN_NAME, MANIFEST_NAME, Units
-from bnnpan_runtime.golden import golden_tile
+from bnnpan_runtime.golden import golden_patches, golden_tile, sampled
 from bnnpan_runtime.graph import open_backend
 from bnnpan_runtime.tile_engine import engine_arrays, float_images, tile_engine
 from bnnpan_runtime.weights import GOLDEN_SIDE
@@ -41,13 +41,8 @@ def _golden_file(bundle: Bundle) -> bytes:
     golden, engine = bundle.golden(), open_backend("native", bundle)
     tile, window, resampler = golden_tile(golden, bundle.manifest)
     images = float_images(tile, window, resampler)
-    half, count = GOLDEN_SIDE // 2, bundle.manifest.calibration.count
-    corners = [(row, col) for row in (0, half) for col in (0, half)]
-    pan, lms = (
-        np.stack([image[:, row : row + half, col : col + half] for row, col in corners * (count // 4)])
-        for image in images
-    )
-    affines = engine.calibrate(pan, lms)
+    affines = engine.calibrate(*golden_patches(*images))
     arrays = engine_arrays(engine, resampler, len(tile.ms), GOLDEN_SIDE, GOLDEN_SIDE)
     tile_engine(engine, resampler, arrays).fuse(tile, window, affines)
-    return save({"pan": golden.pan, "ms": golden.ms, "affines": affines, "hrms": tile.product})
+    values = np.ascontiguousarray(sampled(tile.product))
+    return save({"pan": golden.pan, "ms": golden.ms, "affines": affines, "hrms": values})

@@ -8,17 +8,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bnnpan.model import BNNPan, ModelConfig
+from bnnpan.model import ModelConfig, PanSharpener
 from bnnpan_export.bundle import file_entries, pack_bundle, weights_file, write_bundle
 from bnnpan_export.engines import stock_engine
 from bnnpan_export.freeze import FrozenNetwork, freeze
 from bnnpan_export.golden import golden_tile
 from bnnpan_export.memory import measure_memory
-from bnnpan_export.onnx_graph import calibrate_graph, fuse_graph, serialised
+from bnnpan_export.onnx_graph import fuse_graph, serialised
 from bnnpan_export.parity import check_parity, measure_parity
 from bnnpan_export.receptive_field import halo
 from bnnpan_export.scenes import Scene, synthetic_scene
-from bnnpan_export.tflite_lce import TFLITE_WINDOW, calibrate_tflite, fuse_tflite, missing_packages
+from bnnpan_export.tflite_lce import TFLITE_WINDOW, fuse_tflite, missing_packages
 from bnnpan_runtime.bundle import Bundle
 from bnnpan_runtime.contract import (
     GOLDEN_NAME,
@@ -27,7 +27,6 @@ from bnnpan_runtime.contract import (
     WEIGHTS_NAME,
     Calibration,
     Manifest,
-    MemoryModel,
     Phase,
     Units,
 )
@@ -69,7 +68,7 @@ class Exported:
 
 
 def export_bundle(
-    model: BNNPan,
+    model: PanSharpener,
     identity: Identity,
     formats: Collection[str] | None = None,
     scenes: Sequence[Scene] = (),
@@ -92,7 +91,7 @@ def export_bundle(
     network = freeze(model)
     manifest, files = _graphs(network, identity, model.config.units, calibration, formats, say)
     files[WEIGHTS_NAME] = weights_file(network)
-    files[GOLDEN_NAME] = golden_tile(model, calibration, identity.bit_depth, identity.phase)
+    files[GOLDEN_NAME] = golden_tile(model, identity.bit_depth, identity.phase)
     if model_card is not None:
         files[MODEL_CARD_NAME] = model_card
     scenes = scenes or _synthetic_scenes(model.config, identity)
@@ -106,10 +105,8 @@ def export_bundle(
         distances = measure_parity(model, network, backends, scenes, calibration, identity.dn_scale)
         check_parity(distances, identity.dn_scale)
         say("measuring memory")
-        memory: dict[str, MemoryModel] = {}
-        for name in ("onnx", "tflite"):
-            if name in formats:
-                memory |= measure_memory(draft, manifest, name)
+        libraries = [name for name in ("onnx", "tflite") if name in formats]
+        memory = {name: measure_memory(draft, manifest, name) for name in libraries}
     parity = {name: distance.parity for name, distance in distances.items()}
     manifest = replace(manifest, parity=parity, memory=memory, files=file_entries(files))
     return Exported(pack_bundle(manifest, files), manifest)
@@ -141,8 +138,8 @@ def _graphs(
     formats: Collection[str],
     say: Say,
 ) -> tuple[Manifest, dict[str, bytes]]:
-    """Manifest without files, parity and memory; graph files of the wanted formats."""
-    say("writing ONNX graphs")
+    """Manifest without files, parity and memory; the graphs of the wanted formats."""
+    say("writing the ONNX graph")
     radius = halo(fuse_graph(network, {}))
     manifest = Manifest(
         schema=SCHEMA,
@@ -161,13 +158,10 @@ def _graphs(
     )
     files: dict[str, bytes] = {}
     if "onnx" in formats:
-        properties = _properties(manifest)
-        files["fuse.onnx"] = serialised(fuse_graph(network, properties))
-        files["calibrate.onnx"] = serialised(calibrate_graph(network, properties))
+        files["fuse.onnx"] = serialised(fuse_graph(network, _properties(manifest)))
     if "tflite" in formats:
-        say("writing TFLite graphs")
+        say("writing the TFLite graph")
         files["fuse.tflite"] = fuse_tflite(network)
-        files["calibrate.tflite"] = calibrate_tflite(network, calibration)
     return manifest, files
 
 

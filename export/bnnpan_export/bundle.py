@@ -1,4 +1,4 @@
-"""Write the bundle: one zip of stored entries, the same bytes for the same content."""
+"""Write the bundle: one zip of deflated entries, the same bytes for the same content and zlib."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ __all__ = ["file_entries", "pack_bundle", "weights_file", "write_bundle"]
 
 _TIMESTAMP = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can hold: no clock enters the file
 _READABLE_FILE = 0o100644 << 16
+_SMALLEST = 9  # zlib's level
 
 
 def weights_file(network: FrozenNetwork) -> bytes:
@@ -44,10 +45,10 @@ def pack_bundle(manifest: Manifest, files: Mapping[str, bytes]) -> bytes:
     manifest = replace(manifest, files=file_entries(files))
     text = json.dumps(manifest.to_json(), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        _store(archive, MANIFEST_NAME, text.encode() + b"\n")
+    with zipfile.ZipFile(buffer, "w") as archive:
+        _add(archive, MANIFEST_NAME, text.encode() + b"\n")
         for name, content in sorted(files.items()):
-            _store(archive, name, content)
+            _add(archive, name, content)
     return buffer.getvalue()
 
 
@@ -62,8 +63,8 @@ def write_bundle(path: Path, content: bytes) -> None:
         raise OutputError(f"cannot write {path}: {error.strerror}: choose a writable folder") from error
 
 
-def _store(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
     entry = zipfile.ZipInfo(name, _TIMESTAMP)
     entry.create_system = 3  # Unix, whatever system writes the file
     entry.external_attr = _READABLE_FILE
-    archive.writestr(entry, content)
+    archive.writestr(entry, content, zipfile.ZIP_DEFLATED, _SMALLEST)

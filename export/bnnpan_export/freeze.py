@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bnnpan.model import BNNPan, ModelConfig
+from bnnpan.model import BNNPan, ModelConfig, PanSharpener
 from bnnpan.model.nbc import SubBandNBC
 from bnnpan.model.pibf import PIBF
 from bnnpan_runtime.contract import NetworkShape
@@ -46,7 +46,7 @@ def model_config(shape: NetworkShape) -> ModelConfig:
     return ModelConfig(**vars(shape))
 
 
-def freeze(model: BNNPan) -> FrozenNetwork:
+def freeze(model: PanSharpener) -> FrozenNetwork:
     """Frozen form of `model`: weights become signs and a scale, `lambda` its inverse; nothing else changes.
 
     The truth encoder stays behind: it is needed for training only. Raises `ConfigError` for a network made to
@@ -61,7 +61,7 @@ def freeze(model: BNNPan) -> FrozenNetwork:
     state = {name: value.detach().cpu().numpy() for name, value in model.state_dict().items()}
     tensors = {
         **{name: state[name] for name in ("head.weight", "head.bias", "tail.weight", "tail.bias")},
-        **_trunk(model),
+        **_trunk(cast(BNNPan, model)),
         **_stacked(state, shape.blocks, "ldpc"),
         **_stacked(state, shape.blocks, "cdc"),
         **{name: state[source] for name, source in _PRIOR_TENSORS.items()},

@@ -1,4 +1,4 @@
-"""What ONNX Runtime and the TFLite interpreter allocate for the graphs of a bundle, measured and modelled."""
+"""What ONNX Runtime and the TFLite interpreter allocate for the graph of a bundle, measured and modelled."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bnnpan_runtime.contract import Manifest, MemoryModel, calibration_memory
+from bnnpan_runtime.contract import Manifest, MemoryModel
 from bnnpan_runtime.errors import BackendError
 from bnnpan_runtime.memory import MIB
 
@@ -26,15 +26,13 @@ _STEP_BYTES_PER_PIXEL = 128
 """Figures are rounded up to these steps: they stay on the safe side, and the same from run to run."""
 
 
-def measure_memory(draft: Path, manifest: Manifest, backend: str) -> dict[str, MemoryModel]:
-    """Memory models of one backend: of fusing a window, and of calibrating, which takes the same every time.
+def measure_memory(draft: Path, manifest: Manifest, backend: str) -> MemoryModel:
+    """Memory of one backend to fuse a window.
 
-    `draft` is a bundle with the graphs. Raises `BackendError` if a measurement fails.
+    `draft` is a bundle with its graph. Raises `BackendError` if a measurement fails.
     """
     windows = _WINDOWS if backend == "onnx" else (manifest.tflite_window,)
-    fuse = fit([(side * side, _probe(draft, backend, "fuse", side)) for side in windows])
-    patches = _ceil(_MARGIN * _probe(draft, backend, "calibrate", 0), _STEP_FIXED_BYTES)
-    return {backend: fuse, calibration_memory(backend): MemoryModel(patches, 0.0)}
+    return fit([(side * side, _probe(draft, backend, side)) for side in windows])
 
 
 def fit(measured: Sequence[tuple[int, int]]) -> MemoryModel:
@@ -50,8 +48,8 @@ def fit(measured: Sequence[tuple[int, int]]) -> MemoryModel:
     )
 
 
-def _probe(draft: Path, backend: str, step: str, side: int) -> int:
-    arguments = [sys.executable, "-m", "bnnpan_export.memory_probe", str(draft), backend, step, str(side)]
+def _probe(draft: Path, backend: str, side: int) -> int:
+    arguments = [sys.executable, "-m", "bnnpan_export.memory_probe", str(draft), backend, str(side)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     done = subprocess.run(arguments, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bnnpan.model import BNNPan
+from bnnpan.model import PanSharpener
 from bnnpan_export.fold import folded_fuse
 from bnnpan_export.freeze import FrozenNetwork
 from bnnpan_export.reference import Expected, expected_product
@@ -57,7 +57,7 @@ class Distance:
 
 
 def measure_parity(
-    model: BNNPan,
+    model: PanSharpener,
     network: FrozenNetwork,
     backends: Sequence[Backend],
     scenes: Sequence[Scene],

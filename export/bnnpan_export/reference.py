@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bnnpan.model import BNNPan
+from bnnpan.model import PanSharpener
 from bnnpan_export.scenes import Scene
 from bnnpan_runtime.contract import Calibration
 
@@ -26,7 +26,7 @@ class Expected:
 
 @torch.no_grad()
 def expected_product(
-    model: BNNPan, scene: Scene, calibration: Calibration, dtype: torch.dtype = torch.float32
+    model: PanSharpener, scene: Scene, calibration: Calibration, dtype: torch.dtype = torch.float32
 ) -> Expected:
     """Calibrate and fuse one scene with the pixel-domain module in evaluation mode, computing in `dtype`."""
     model = copy.deepcopy(model).to(dtype).eval()

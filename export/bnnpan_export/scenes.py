@@ -69,10 +69,12 @@ class RawScene:
         return Scene.of_dn(name, self.pan[None], lms, units, dn_scale)
 
 
-def synthetic_scene(bands: int, ratio: int, bit_depth: int, seed: int = 1) -> RawScene:
+def synthetic_scene(
+    bands: int, ratio: int, bit_depth: int, seed: int = 1, side: int = GOLDEN_SIDE
+) -> RawScene:
     """Structure of several scales, sharp edges and correlated bands; the same for the same arguments."""
     random = np.random.default_rng(seed)
-    side, top = GOLDEN_SIDE, 2**bit_depth - 1
+    top = 2**bit_depth - 1
     ground = sum(
         weight * _smooth_noise(random, side, sigma)
         for weight, sigma in ((1.0, 16.0), (0.6, 5.0), (0.35, 1.5), (0.1, 0.5))

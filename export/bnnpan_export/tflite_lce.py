@@ -1,4 +1,4 @@
-"""The two graphs as Larq Compute Engine (LCE) flatbuffers: binary convolutions are its own operators.
+"""The network as a Larq Compute Engine (LCE) flatbuffer: binary convolutions are its own operators.
 
 A Keras model is built out of the frozen tensors, channels last, and goes through Larq's converter, which
 turns each sign and binary convolution into `LceQuantize` and `LceBconv2d`. TensorFlow is imported only when a
@@ -13,15 +13,11 @@ import os
 from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 
-import numpy as np
-
 from bnnpan.model.nbc import NORM_EPSILON
-from bnnpan.model.pibf import STD_EPSILON
-from bnnpan.model.prior import LEAK
 from bnnpan_export.freeze import FrozenNetwork, unpack_signs
-from bnnpan_runtime.contract import Calibration
+from bnnpan_export.tflite_slim import slim
 
-__all__ = ["TFLITE_WINDOW", "calibrate_tflite", "fuse_tflite", "missing_packages"]
+__all__ = ["TFLITE_WINDOW", "fuse_tflite", "missing_packages"]
 
 TFLITE_WINDOW = 128
 """Window side of `fuse.tflite`, PAN pixels."""
@@ -50,25 +46,6 @@ def fuse_tflite(network: FrozenNetwork) -> bytes:
         sub_bands[0] = sub_bands[0] + 2.0 * offset
     detail = graph.convolution("tail", graph.inverse_haar(sub_bands))
     return graph.converted([pan, lms, affines], detail + lms, "hrms")
-
-
-def calibrate_tflite(network: FrozenNetwork, calibration: Calibration) -> bytes:
-    """Patches of a scene, PAN `(K, p, p, 1)`, LMS `(K, p, p, bands)`, to affines `(blocks, 2, channels)`."""
-    graph = _Graph(network)
-    shape, tf = network.shape, graph.tf
-    patches = (calibration.count, calibration.patch, calibration.patch)
-    pan = tf.keras.Input(batch_shape=(*patches, 1), name="pan")
-    lms = tf.keras.Input(batch_shape=(*patches, shape.bands), name="lms")
-    image = graph.joined(lms, pan)
-    prior = graph.prior(image)
-    x = graph.convolution("head", image)
-    affines = []
-    for block in range(shape.blocks):
-        y = graph.inverse_haar(graph.block(block, graph.haar(x)))
-        gain, offset = graph.affine(block, y, prior)
-        affines.append(tf.concat([gain, offset], axis=0))
-        x = y * gain + offset
-    return graph.converted([pan, lms], tf.stack(affines), "affines")
 
 
 class _Graph:
@@ -119,30 +96,6 @@ class _Graph:
             outcome = [y + x for y, x in zip(outcome, sub_bands, strict=True)]
         return outcome
 
-    def prior(self, image: Any) -> Any:
-        """The scene's latent prior z^ `(1, latent)`."""
-        tf, network = self.tf, self.network
-        features = self.convolution("encoder.conv", image)
-        if network.shape.pooled_encoder == "rectified":
-            features = tf.nn.leaky_relu(features, LEAK)
-        pooled = self._mean_of_pixels(features)[None]
-        condition = self._two_layers("encoder", tf.nn.leaky_relu(pooled, LEAK))
-        steps = network.shape.prior_steps
-        latent = tf.constant(network["diffusion.latent_start"][None])
-        for step in range(steps, 0, -1):
-            time = tf.constant([[step / (10 * steps)]], tf.float32)
-            estimate = self._two_layers("denoiser", tf.concat([latent, time, condition], axis=1))
-            kept = network["diffusion.latent_gain"][step - 1]
-            latent = kept * latent + network["diffusion.estimate_gain"][step - 1] * estimate
-        return latent
-
-    def affine(self, block: int, y: Any, prior: Any) -> tuple[Any, Any]:
-        """LDPC and CDC as one affine per channel: gain and offset, each `(1, channels)`."""
-        tf = self.tf
-        z_w, z_b = tf.split(self._linear("ldpc", prior, block), 2, axis=1)
-        weight = tf.sigmoid(self._linear("cdc", self._statistics(y * z_w + z_b), block))
-        return 1 + weight * z_w, weight * z_b
-
     def converted(self, inputs: list[Any], output: Any, name: str) -> bytes:
         """The flatbuffer of a model of these tensors."""
         from larq_compute_engine import convert_keras_model
@@ -151,7 +104,7 @@ class _Graph:
         model = self.tf.keras.Model(inputs, named)
         chatter = io.StringIO()
         with redirect_stdout(chatter), redirect_stderr(chatter):
-            return bytes(convert_keras_model(model))
+            return slim(convert_keras_model(model))
 
     def _unit(self, block: int, index: int, x: Any) -> Any:
         tf = self.tf
@@ -191,29 +144,3 @@ class _Graph:
         centred = x - mean
         variance = self.tf.reduce_mean(centred * centred, axis=-1, keepdims=True)
         return mean, variance + NORM_EPSILON, centred
-
-    def _statistics(self, x: Any) -> Any:
-        tf = self.tf
-        mean = self._mean_of_pixels(x)
-        variance = tf.nn.relu(self._mean_of_pixels(x * x) - mean * mean)
-        magnitude = self._mean_of_pixels(tf.abs(x))
-        return tf.concat([magnitude, mean, tf.sqrt(variance + STD_EPSILON)], axis=0)[None]
-
-    def _mean_of_pixels(self, x: Any) -> Any:
-        """Mean over all patches and pixels, `(channels,)`.
-
-        Axis by axis: the interpreter adds one by one in float32, and sums of 65536 values would lose digits.
-        """
-        for axis in (2, 1, 0):
-            x = self.tf.reduce_mean(x, axis=axis)
-        return x
-
-    def _two_layers(self, name: str, x: Any) -> Any:
-        hidden = self.tf.nn.leaky_relu(self._linear(f"{name}.hidden", x), LEAK)
-        return self._linear(f"{name}.out", hidden)
-
-    def _linear(self, name: str, x: Any, block: int | None = None) -> Any:
-        weight, bias = (self.network[f"{name}.{kind}"] for kind in ("weight", "bias"))
-        if block is not None:
-            weight, bias = weight[block], bias[block]
-        return self.tf.matmul(x, np.ascontiguousarray(weight.T)) + bias

@@ -28,7 +28,7 @@ from bnnpan_runtime.contract import (
     Manifest,
 )
 from bnnpan_runtime.errors import BundleError
-from bnnpan_runtime.weights import GOLDEN_SIDE, golden_layout, parse_tensors, weights_layout
+from bnnpan_runtime.weights import STORED_SIDE, golden_layout, parse_tensors, weights_layout
 
 __all__ = ["Bundle", "Golden", "shipped_bundles"]
 
@@ -42,12 +42,12 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Golden:
-    """A small scene and what the PyTorch reference makes of it.
+    """A small scene and what the PyTorch reference makes of it, as stored: see `bnnpan_runtime.golden`.
 
-    pan      (128, 128) uint16 DN
-    ms       (bands, 128 / ratio, 128 / ratio) uint16 DN
-    affines  (blocks, 2, channels) float32, calibrated on its four 64 x 64 quadrants
-    hrms     (bands, 128, 128) uint16 DN, the product
+    pan      (64, 64) uint16 DN, the upper left quarter
+    ms       (bands, 64 / ratio, 64 / ratio) uint16 DN, that of MS
+    affines  (blocks, 2, channels) float32, calibrated on the four quarters
+    hrms     uint16 DN, some values of the product
     """
 
     pan: NDArray[np.uint16]
@@ -161,8 +161,8 @@ def _check_values(manifest: Manifest) -> None:
     for name, value in (("calibration.patch", calibration.patch), ("halo", manifest.halo)):
         if value % 2:
             raise ValueError(f"{name} is {value}, must be even")
-    if GOLDEN_SIDE % network.ratio:
-        raise ValueError(f"network.ratio {network.ratio} does not divide the golden tile ({GOLDEN_SIDE})")
+    if STORED_SIDE % network.ratio:
+        raise ValueError(f"network.ratio {network.ratio} does not divide the golden tile ({STORED_SIDE})")
     if manifest.dn_scale != 2**manifest.bit_depth - 1:
         raise ValueError(f"dn_scale is {manifest.dn_scale}, must be 2**bit_depth - 1")
     if manifest.phase not in ("centred", "toolbox"):

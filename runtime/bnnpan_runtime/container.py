@@ -1,8 +1,8 @@
-"""The zip container of a bundle, read strictly: stored entries back to back, nothing else.
+"""The zip container of a bundle, read strictly: entries back to back, stored or deflated, nothing else.
 
-A general zip reader tolerates comments, gaps, overlapping or compressed entries and 64-bit records, and each
-of those can hide content or exhaust memory. A bundle needs none of them, so all are refused here; entries can
-therefore also be memory-mapped at `Entry.offset`. Records: ZIP specification (APPNOTE 6.3), section 4.3.
+A general zip reader tolerates comments, gaps, overlapping entries, 64-bit records and sizes that are not
+true, and each of those can hide content or exhaust memory. A bundle needs none of them, so all are refused
+here, and no entry is unpacked beyond the size it declares. Records: ZIP specification (APPNOTE 6.3), 4.3.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from bnnpan_runtime.errors import BundleError
 __all__ = ["MAX_FILE_BYTES", "Entry", "read_directory", "read_entry"]
 
 MAX_FILE_BYTES = 64 * 2**20
+"""Of the container, and of all its entries together when unpacked."""
+
 MAX_ENTRIES = 32
 _MAX_DIRECTORY_BYTES = 16 * 2**10
 
@@ -25,23 +27,26 @@ _END = struct.Struct("<4s4H2LH")
 _CENTRAL = struct.Struct("<4s6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
 _UTF8_NAME_FLAG = 0x0800
+_STORED, _DEFLATED = 0, 8
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One stored file: its bytes are `size` bytes of the container from `offset` on."""
+    """One file: `packed_size` bytes of the container from `offset` on, which unpack to `size`."""
 
     name: str
     offset: int
+    packed_size: int
     size: int
     crc32: int
+    deflated: bool
 
 
 def read_directory(path: Path) -> dict[str, Entry]:
     """List the entries of the container at `path`, in file order, without reading their content.
 
-    Raises BundleError for anything but distinct, uncompressed entries with plain relative names that fill the
-    file exactly from its start to its directory.
+    Raises BundleError for anything but distinct entries with plain relative names that fill the file exactly
+    from its start to its directory, and for sizes beyond any real bundle.
     """
     try:
         size = path.stat().st_size
@@ -60,19 +65,30 @@ def read_entry(path: Path, entry: Entry) -> bytes:
     try:
         with path.open("rb") as file:
             file.seek(entry.offset)
-            content = file.read(entry.size)
+            packed = file.read(entry.packed_size)
     except OSError as error:
         raise BundleError(f"{path}: cannot read {entry.name}: {error.strerror or error}") from error
-    if len(content) != entry.size or zlib.crc32(content) != entry.crc32:
+    content = _inflated(packed, entry.size) if entry.deflated else packed
+    if content is None or len(content) != entry.size or zlib.crc32(content) != entry.crc32:
         raise BundleError(f"{path}: {entry.name} is damaged (checksum differs); copy the bundle again")
     return content
+
+
+def _inflated(packed: bytes, size: int) -> bytes | None:
+    """Unpacked content, at most one byte more than `size`; None unless it is one whole deflate stream."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        content = inflater.decompress(packed, size + 1)
+    except zlib.error:
+        return None
+    return content if inflater.eof and not inflater.unused_data else None
 
 
 def _parse(path: Path, file: BinaryIO, size: int) -> dict[str, Entry]:
     count, directory = _read_end(path, file, size)
     directory_start = size - _END.size - len(directory)
     entries: dict[str, Entry] = {}
-    position = data_end = 0
+    position = data_end = unpacked_bytes = 0
     for _ in range(count):
         if position + _CENTRAL.size > len(directory):
             raise _damaged(path, "its directory is cut off")
@@ -86,19 +102,23 @@ def _parse(path: Path, file: BinaryIO, size: int) -> dict[str, Entry]:
         name = _plain_name(path, raw_name)
         if name in entries:
             raise _damaged(path, f"{name} is in it twice")
-        if method or packed != unpacked:
-            raise _damaged(path, f"{name} is compressed; entries must be stored")
+        if method not in (_STORED, _DEFLATED) or (method == _STORED and packed != unpacked):
+            raise _damaged(path, f"{name} is neither stored nor deflated")
+        unpacked_bytes += unpacked
+        if unpacked_bytes > MAX_FILE_BYTES:
+            raise _damaged(path, f"its entries unpack to more than {MAX_FILE_BYTES} bytes")
         if flags & ~_UTF8_NAME_FLAG:
             raise _damaged(path, f"{name} uses zip features (flags {flags:#x}) that bundles do not have")
         if extra_size or comment_size:
             raise _damaged(path, f"{name} carries extra fields or a comment")
         if record[16] != data_end:
             raise _damaged(path, f"{name} does not follow the entry before it")
-        offset = _data_offset(path, file, record[16], (raw_name, flags, crc32, packed))
+        expected = (flags, method, crc32, packed, unpacked, name_size, 0)
+        offset = _data_offset(path, file, record[16], raw_name, expected)
         data_end = offset + packed
         if data_end > directory_start:
             raise _damaged(path, f"{name} reaches beyond its end")
-        entries[name] = Entry(name, offset, packed, crc32)
+        entries[name] = Entry(name, offset, packed, unpacked, crc32, method == _DEFLATED)
     if position != len(directory) or data_end != directory_start:
         raise _damaged(path, "it holds bytes that belong to no entry")
     return entries
@@ -120,15 +140,13 @@ def _read_end(path: Path, file: BinaryIO, size: int) -> tuple[int, bytes]:
     return count, file.read(length)
 
 
-def _data_offset(path: Path, file: BinaryIO, start: int, expected: tuple[bytes, int, int, int]) -> int:
+def _data_offset(path: Path, file: BinaryIO, start: int, raw_name: bytes, expected: tuple[int, ...]) -> int:
     """Where an entry's bytes begin; its local header must say the same as the directory."""
-    raw_name, flags, crc32, size = expected
     file.seek(start)
     header = file.read(_LOCAL.size)
     if len(header) == _LOCAL.size:
         record = _LOCAL.unpack(header)
-        expected_record = (b"PK\x03\x04", flags, 0, crc32, size, size, len(raw_name), 0)
-        same = expected_record == (record[0], record[2], record[3], *record[6:11])
+        same = (b"PK\x03\x04", *expected) == (record[0], record[2], record[3], *record[6:11])
         if same and file.read(len(raw_name)) == raw_name:
             return start + _LOCAL.size + len(raw_name)
     raise _damaged(path, f"{raw_name.decode('ascii')} and its directory record disagree")

@@ -17,7 +17,7 @@ PLASTIC_NUMBER = 1.32471795724474602596
 ENOUGH_VALID = 0.98
 CANDIDATES_PER_PATCH = 16
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the bundle manifest."""
 
 Phase = Literal["centred", "toolbox"]
@@ -30,7 +30,7 @@ MANIFEST_NAME = "manifest.json"
 WEIGHTS_NAME = "weights.safetensors"
 GOLDEN_NAME = "golden/tile.safetensors"
 MODEL_CARD_NAME = "MODEL_CARD.md"
-GRAPH_NAMES = ("calibrate.onnx", "fuse.onnx", "calibrate.tflite", "fuse.tflite")
+GRAPH_NAMES = ("fuse.onnx", "fuse.tflite")
 
 
 @dataclass(frozen=True)
@@ -111,11 +111,6 @@ class MemoryModel:
     bytes_per_window_pixel: float
 
 
-def calibration_memory(backend: str) -> str:
-    """Key of `Manifest.memory` for what a backend allocates to calibrate a scene."""
-    return f"{backend}-calibrate"
-
-
 @dataclass(frozen=True)
 class Manifest:
     """Content of `manifest.json`.
@@ -124,8 +119,7 @@ class Manifest:
     units            what the network is fed; with "bit_depth", `dn_scale` is network unit 1
     halo             receptive-field radius of the fuse graph, rounded up to even, in PAN pixels
     tflite_window    window side of `fuse.tflite`, whose shape is fixed; 0 without that graph
-    memory           backend name, or `calibration_memory` of it -> what its library allocates for a window,
-                     or for a calibration (native reports its own arena)
+    memory           backend name -> what its library allocates for a window (native reports its own arena)
     parity           file name or backend name -> distance to the PyTorch reference
     rollback_counter an older counter than the installed one is refused by an update agent
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bnnpan_runtime.bundle import Bundle, Golden
 from bnnpan_runtime.contract import Manifest, Window
@@ -13,9 +14,9 @@ from bnnpan_runtime.grid import Grid
 from bnnpan_runtime.resample import Resampler
 from bnnpan_runtime.scene_units import SceneUnits, image_units
 from bnnpan_runtime.tile_engine import engine_arrays, float_images, tile_engine
-from bnnpan_runtime.weights import GOLDEN_SIDE
+from bnnpan_runtime.weights import GOLDEN_SIDE, STORED_SIDE, golden_step
 
-__all__ = ["Outcome", "golden_tile", "run_golden"]
+__all__ = ["Outcome", "golden_patches", "golden_tile", "mirrored", "run_golden", "sampled"]
 
 LARGEST_SHARE_OVER_1DN = 0.01
 """Share of the golden tile's values that may differ from the PyTorch reference by more than one DN.
@@ -47,11 +48,10 @@ def run_golden(engine: Backend, bundle: Bundle) -> Outcome:
         )
     golden = bundle.golden()
     tile, window, resampler = golden_tile(golden, bundle.manifest)
-    count = bundle.manifest.calibration.count
-    affines = engine.calibrate(*_quadrants(*float_images(tile, window, resampler), count))
+    affines = engine.calibrate(*golden_patches(*float_images(tile, window, resampler)))
     arrays = engine_arrays(engine, resampler, len(tile.ms), GOLDEN_SIDE, GOLDEN_SIDE)
     tile_engine(engine, resampler, arrays).fuse(tile, window, affines)
-    apart = np.abs(tile.product.astype(np.int32) - golden.hrms.astype(np.int32))
+    apart = np.abs(sampled(tile.product).astype(np.int32) - golden.hrms.astype(np.int32))
     over, changed = float(np.mean(apart > 1)), float(np.mean(apart > 0))
     affine_error = float(np.max(np.abs(affines - golden.affines)))
     return Outcome(
@@ -69,34 +69,42 @@ def golden_tile(golden: Golden, manifest: Manifest) -> tuple[DnTile, Window, Res
 
     Scene units are those of the whole tile, which is what its calibration patches cover.
     """
+    pan, ms = mirrored(golden.pan), mirrored(golden.ms)
     resampler = Resampler(Grid(manifest.network.ratio), manifest.phase)
     window = Window(0, 0, GOLDEN_SIDE, GOLDEN_SIDE)
     area = resampler.ms_window(window)
-    rows = np.clip(np.arange(area.row, area.row + area.height), 0, golden.ms.shape[1] - 1)
-    cols = np.clip(np.arange(area.col, area.col + area.width), 0, golden.ms.shape[2] - 1)
+    rows = np.clip(np.arange(area.row, area.row + area.height), 0, ms.shape[1] - 1)
+    cols = np.clip(np.arange(area.col, area.col + area.width), 0, ms.shape[2] - 1)
     tile = DnTile(
         shape=TileShape.whole(GOLDEN_SIDE, GOLDEN_SIDE),
         rows=resampler.row_taps,
         cols=resampler.col_taps,
-        pan=np.ascontiguousarray(golden.pan),
-        ms=np.ascontiguousarray(golden.ms[:, rows[:, None], cols]),
-        product=np.empty(golden.hrms.shape, np.uint16),
-        units=SceneUnits.of_bit_depth(manifest.dn_scale, len(golden.ms)),
+        pan=pan,
+        ms=np.ascontiguousarray(ms[:, rows[:, None], cols]),
+        product=np.empty((len(ms), *pan.shape), np.uint16),
+        units=SceneUnits.of_bit_depth(manifest.dn_scale, len(ms)),
         pan_nodata=None,
         ms_nodata=None,
     )
     if manifest.units == "scene":
-        in_dn = replace(tile, units=SceneUnits.of_bit_depth(1.0, len(golden.ms)))
+        in_dn = replace(tile, units=SceneUnits.of_bit_depth(1.0, len(ms)))
         tile = replace(tile, units=image_units(*float_images(in_dn, window, resampler)))
     return tile, window, resampler
 
 
-def _quadrants(pan: Float32, lms: Float32, count: int) -> tuple[Float32, Float32]:
-    """The tile's four quadrants, repeated in turn to `count` patches."""
-    half = GOLDEN_SIDE // 2
-    corners = [(row, col) for row in (0, half) for col in (0, half)]
-    cut = [corners[k % 4] for k in range(count)]
-    return (
-        np.stack([pan[:, row : row + half, col : col + half] for row, col in cut]),
-        np.stack([lms[:, row : row + half, col : col + half] for row, col in cut]),
-    )
+def golden_patches(pan: Float32, lms: Float32) -> tuple[Float32, Float32]:
+    """The tile's four quarters, which it is calibrated on: `(4, 1 or bands, 64, 64)`."""
+    corners = [(row, col) for row in (0, STORED_SIDE) for col in (0, STORED_SIDE)]
+    cut = [np.s_[:, row : row + STORED_SIDE, col : col + STORED_SIDE] for row, col in corners]
+    return np.stack([pan[window] for window in cut]), np.stack([lms[window] for window in cut])
+
+
+def mirrored(quarter: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """The whole image `(..., 2 h, 2 w)` of its upper left quarter `(..., h, w)`."""
+    height, width = quarter.shape[-2:]
+    return np.pad(quarter, [(0, 0)] * (quarter.ndim - 2) + [(0, height), (0, width)], "symmetric")
+
+
+def sampled(product: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """The values of a product `(bands, height, width)` that a golden tile stores."""
+    return product.reshape(-1)[:: golden_step(len(product))]

@@ -42,7 +42,7 @@ def verify(path_or_name: str | Path, backend: str = "all") -> list[Check]:
             raise
         return [_container_check(path_or_name), Check("manifest", False, str(error))]
     checks = [
-        Check("container", True, f"{len(bundle.entries)} stored entries"),
+        Check("container", True, f"{len(bundle.entries)} entries"),
         Check(
             "manifest",
             True,
@@ -64,7 +64,7 @@ def golden_check(engine: Backend, bundle: Bundle) -> Check:
 def _container_check(path_or_name: str | Path) -> Check:
     """Whether the container alone is sound, when the bundle as a whole is not."""
     try:
-        return Check("container", True, f"{len(read_directory(Path(path_or_name)))} stored entries")
+        return Check("container", True, f"{len(read_directory(Path(path_or_name)))} entries")
     except BundleError as error:
         return Check("container", False, str(error))
 

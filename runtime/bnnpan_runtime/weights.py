@@ -12,10 +12,22 @@ from numpy.typing import NDArray
 from bnnpan_runtime.contract import NetworkShape
 from bnnpan_runtime.errors import BundleError
 
-__all__ = ["GOLDEN_SIDE", "TensorLayout", "golden_layout", "packed_bytes", "parse_tensors", "weights_layout"]
+__all__ = [
+    "GOLDEN_SIDE",
+    "STORED_SIDE",
+    "TensorLayout",
+    "golden_layout",
+    "golden_step",
+    "packed_bytes",
+    "parse_tensors",
+    "weights_layout",
+]
 
 GOLDEN_SIDE = 128
 """PAN pixels along each side of the golden tile."""
+
+STORED_SIDE = GOLDEN_SIDE // 2
+"""PAN pixels along each side of its upper left quarter, which is stored; the rest are mirror images of it."""
 
 TRUNK_TENSORS = ("shift", "scale", "gamma", "beta", "zeta", "inverse_lambda", "phi", "eta")
 """Full-precision parameters of one NBC, one value per channel."""
@@ -70,14 +82,24 @@ def weights_layout(network: NetworkShape) -> dict[str, TensorLayout]:
     return layout
 
 
+def golden_step(bands: int) -> int:
+    """Every which value of the golden product is stored, counted along columns, rows and bands.
+
+    As many values for any number of bands, one for every fourth pixel; odd, so that they lie in all rows and
+    columns of every band.
+    """
+    return 4 * bands + 1
+
+
 def golden_layout(network: NetworkShape) -> dict[str, TensorLayout]:
     """Tensors of `golden/tile.safetensors`."""
-    ms_side = GOLDEN_SIDE // network.ratio
+    ms_side = STORED_SIDE // network.ratio
+    values = network.bands * GOLDEN_SIDE * GOLDEN_SIDE
     return {
-        "pan": TensorLayout("uint16", (GOLDEN_SIDE, GOLDEN_SIDE)),
+        "pan": TensorLayout("uint16", (STORED_SIDE, STORED_SIDE)),
         "ms": TensorLayout("uint16", (network.bands, ms_side, ms_side)),
         "affines": TensorLayout("float32", (network.blocks, 2, network.channels)),
-        "hrms": TensorLayout("uint16", (network.bands, GOLDEN_SIDE, GOLDEN_SIDE)),
+        "hrms": TensorLayout("uint16", (-(-values // golden_step(network.bands)),)),
     }
 
 

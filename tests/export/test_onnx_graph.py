@@ -11,7 +11,7 @@ from onnx import numpy_helper
 
 from bnnpan.model import BNNPan, ModelConfig
 from bnnpan_export.freeze import freeze
-from bnnpan_export.onnx_graph import calibrate_graph, fuse_graph, serialised, stacked_parameters
+from bnnpan_export.onnx_graph import fuse_graph, serialised, stacked_parameters
 from bnnpan_export.untrained import random_network
 
 from .conftest import SMALL, VARIANTS, images
@@ -41,15 +41,6 @@ def test_fuse_graph_gives_the_product_of_the_network_for_windows_of_any_even_siz
         differences = np.abs(product - reference(model, pan, lms, affines))
         assert np.sqrt(np.mean(differences**2)) < 1e-5, (height, width)
         assert np.mean(differences > 1e-4) < 2e-3, (height, width)
-
-
-def test_calibrate_graph_gives_the_affines_of_the_network(config: ModelConfig) -> None:
-    model = random_network(config)
-    pan, lms = images(config.bands, 32, 32, count=5)
-    calibrate = session(serialised(calibrate_graph(freeze(model), {})))
-    affines = calibrate.run(["affines"], {"pan": pan, "lms": lms})[0]
-    assert affines.shape == (config.blocks, 2, config.channels)
-    assert np.abs(affines - reference(model, pan, lms)).max() < 2e-5
 
 
 def test_whole_network_is_one_node_that_carries_all_a_kernel_needs() -> None:

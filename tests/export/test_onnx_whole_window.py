@@ -87,7 +87,6 @@ def test_a_process_stays_within_the_memory_stated(small_export: Exported, tmp_pa
             "bnnpan_export.memory_probe",
             file,
             "onnx-kernels",
-            "fuse",
             str(side),
         ]
         measured = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)

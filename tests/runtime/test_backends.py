@@ -17,7 +17,7 @@ from requirements import require_package
 from bnnpan_runtime import fuse
 from bnnpan_runtime.bundle import Bundle
 from bnnpan_runtime.errors import BackendError, BundleError
-from bnnpan_runtime.golden import golden_tile
+from bnnpan_runtime.golden import golden_tile, sampled
 from bnnpan_runtime.graph import BACKENDS, litert, open_backend, select
 from bnnpan_runtime.graph.native import NativeBackend
 from bnnpan_runtime.graph.onnx import OnnxBackend
@@ -61,7 +61,7 @@ def without(bundle: Bundle, *names: str) -> Bundle:
 
 def test_a_bundle_without_the_graphs_of_an_engine_is_named(bundle: Bundle):
     with pytest.raises(BundleError, match=r"fuse\.onnx"):
-        open_backend("onnx", without(bundle, "fuse.onnx", "calibrate.onnx"))
+        open_backend("onnx", without(bundle, "fuse.onnx"))
     with pytest.raises(BundleError, match=r"fuse\.tflite"):
         open_backend("tflite", without(bundle, "fuse.tflite"))
 
@@ -142,7 +142,7 @@ def test_the_native_engine_gives_the_golden_product(bundle: Bundle):
     backend.fuse(pan, lms, golden.affines, hrms, arena)
     product = np.empty(hrms.shape, np.uint16)
     quantise(hrms, tile.units.ms_offset, tile.units.ms_scale, product)
-    assert differing(product, golden.hrms)[1] < 1e-3
+    assert differing(sampled(product), golden.hrms)[1] < 1e-3
 
 
 def test_a_backend_that_computes_wrongly_is_refused_and_auto_moves_on(

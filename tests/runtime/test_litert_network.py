@@ -19,12 +19,6 @@ def test_the_network_of_the_exporter_is_taken_whole(fuse_graph: bytes) -> None:
     assert run(fuse_graph, images(WINDOW, WINDOW)).taken == {"network": 1, "trunk": 0, "operator": 0}
 
 
-def test_the_units_of_a_calibration_are_taken_block_by_block(bundle: Bundle) -> None:
-    inputs = [np.full((16, 64, 64, count), 0.25, np.float32) for count in (1, BANDS)]
-    outcome = run(bundle.read("calibrate.tflite"), inputs)
-    assert outcome.taken == {"network": 0, "trunk": BLOCKS, "operator": 0}
-
-
 @pytest.mark.parametrize("size", [(128, 128), (2, 2), (2, 64), (130, 66), (64, 18)])
 def test_values_are_those_of_the_native_engine_bit_by_bit(bundle: Bundle, size: tuple[int, int]) -> None:
     pan, lms, affines = images(*size)

@@ -94,15 +94,14 @@ def operators_run(content: bytes, feed: dict[str, Float32], kernels: bool, folde
     }
 
 
-def test_kernels_take_the_place_of_the_binary_layers(bundle: Bundle, tmp_path: Path):
+def test_kernels_take_the_place_of_the_whole_network(bundle: Bundle, tmp_path: Path):
     network = bundle.manifest.network
     images = {"pan": np.ones((1, 1, 8, 8), np.float32), "lms": np.ones((1, network.bands, 8, 8), np.float32)}
     affines = {"affines": np.ones((network.blocks, 2, network.channels), np.float32)}
-    for name, feed in [("fuse.onnx", images | affines), ("calibrate.onnx", images)]:
-        content = bundle.read(name)
-        own = operators_run(content, feed, True, tmp_path)
-        assert own & {"Fuse", "BinaryTrunk", "BinaryBlock"} and "PRelu" not in own
-        assert "PRelu" in operators_run(content, feed, False, tmp_path)
+    content, feed = bundle.read("fuse.onnx"), images | affines
+    own = operators_run(content, feed, True, tmp_path)
+    assert "Fuse" in own and "PRelu" not in own
+    assert "PRelu" in operators_run(content, feed, False, tmp_path)
 
 
 @pytest.mark.parametrize("kernels", [True, False])
@@ -110,11 +109,9 @@ def test_the_golden_tile_passes_with_and_without_kernels(bundle: Bundle, kernels
     assert golden_check(OnnxBackend(bundle, kernels), bundle).passed
 
 
-def test_kernels_compute_what_the_graphs_compute(bundle: Bundle, inputs: tuple[Float32, Float32, Float32]):
+def test_kernels_compute_what_the_graph_computes(bundle: Bundle, inputs: tuple[Float32, Float32, Float32]):
     stock, kernels = OnnxBackend(bundle, kernels=False), OnnxBackend(bundle, kernels=True)
     assert_same_but_for_signs(fused(kernels, *inputs), fused(stock, *inputs))
-    patches = [np.stack([image[:, :64, :64], image[:, 30:, 2:]]) for image in inputs[:2]]
-    np.testing.assert_allclose(kernels.calibrate(*patches), stock.calibrate(*patches), rtol=0, atol=1e-5)
 
 
 def test_every_instruction_set_gives_the_same_bits(
@@ -197,23 +194,21 @@ import sys
 import numpy as np
 import onnxruntime as ort
 
-library, fuse, calibrate, inputs = sys.argv[1:]
+library, fuse, inputs = sys.argv[1:]
 given = np.load(inputs)
 
 
-def run(path, names, kernels):
+def run(kernels):
     options = ort.SessionOptions()
     options.log_severity_level = 4
     if kernels:
         options.register_custom_ops_library(library)
-    session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    return session.run(None, {name: given[name] for name in names})[0]
+    session = ort.InferenceSession(fuse, options, providers=["CPUExecutionProvider"])
+    return session.run(None, dict(given))[0]
 
 
-images = ["pan", "lms"]
-apart = np.abs(run(fuse, [*images, "affines"], True) - run(fuse, [*images, "affines"], False))
-affines = np.abs(run(calibrate, images, True) - run(calibrate, images, False)).max()
-print(ort.__version__, np.median(apart), np.mean(apart > 1e-4), apart.max(), affines)
+apart = np.abs(run(True) - run(False))
+print(ort.__version__, np.median(apart), np.mean(apart > 1e-4), apart.max())
 """
 
 
@@ -248,16 +243,15 @@ def test_oldest_and_newest_onnx_runtime_take_the_kernels(
     tmp_path: Path,
 ):
     python = interpreter_with(choose(repo_root), tmp_path / "venv")
-    for name in ("fuse.onnx", "calibrate.onnx"):
-        (tmp_path / name).write_bytes(bundle.read(name))
+    (tmp_path / "fuse.onnx").write_bytes(bundle.read("fuse.onnx"))
     pan, lms, affines = inputs
     np.savez(tmp_path / "inputs.npz", pan=pan[None], lms=lms[None], affines=affines)
-    files = [tmp_path / name for name in ("fuse.onnx", "calibrate.onnx", "inputs.npz")]
+    files = [tmp_path / name for name in ("fuse.onnx", "inputs.npz")]
     command = [python, "-c", CHECK, library_path(), *files]
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     result = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
     assert result.returncode == 0, result.stderr
     version, *figures = result.stdout.split()
-    median, share, largest, affine_error = map(float, figures)
-    assert median < 2e-6 and share < 0.02 and largest < 0.1 and affine_error < 1e-5, version
+    median, share, largest = map(float, figures)
+    assert median < 2e-6 and share < 0.02 and largest < 0.1, version
     assert result.stderr == "", "ONNX Runtime complains"

@@ -4,6 +4,7 @@ import hashlib
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,9 @@ from bnnpan_runtime.contract import GOLDEN_NAME, MANIFEST_NAME, WEIGHTS_NAME
 from bnnpan_runtime.doctor import examine
 from bnnpan_runtime.errors import BackendError
 from bnnpan_runtime.golden import golden_tile
+from bnnpan_runtime.graph.native import NativeBackend
 from bnnpan_runtime.graph.onnx import OnnxBackend
+from bnnpan_runtime.graph.protocol import DnTile
 from bnnpan_runtime.verify import Check, verify
 
 SHIPPED = "bgrn-x4"
@@ -91,6 +94,52 @@ def test_other_weights_of_the_calibration_fail_the_golden_tile(tmp_path: Path):
     bias = Bundle.open(SHIPPED).weights()["cdc.bias"] + np.float32(0.05)
     checks = outcomes(verify(with_tensors(tmp_path / "b", WEIGHTS_NAME, {"cdc.bias": bias}), "native"))
     assert checks["golden tile: native"] is False
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "change"),
+    [
+        ("head.weight", (5, 2, 1, 1), 0.1),
+        ("tail.bias", 2, 0.002),
+        ("trunk.shift", (2, 0, 4), 0.5),
+        ("trunk.beta", (0, 1, 4), 0.1),
+        ("trunk.eta", (2, 0, 4), 0.1),
+        ("ldpc.bias", (1, 3), 0.01),
+        ("denoiser.out.weight", (1, 3), 0.1),
+        ("trunk.bits", (0, 0, 3, 1, 1, 0), 4),  # one sign of one filter
+    ],
+)
+def test_a_single_wrong_number_fails_the_golden_tile(
+    tmp_path: Path, name: str, place: tuple[int, ...], change: float
+):
+    tensor = np.array(Bundle.open(SHIPPED).weights()[name])
+    tensor[place] = tensor[place] ^ change if name == "trunk.bits" else tensor[place] + change
+    checks = outcomes(verify(with_tensors(tmp_path / "b", WEIGHTS_NAME, {name: tensor}), "native"))
+    assert checks["golden tile: native"] is False
+
+
+@pytest.mark.parametrize(
+    ("place", "change"),
+    [
+        (np.s_[..., 3::8], 1),
+        (np.s_[:, 5::16], 2),
+        (np.s_[..., -8:], 3),
+        (np.s_[1], 1),
+        (np.s_[:, :16, :16], 50),
+    ],
+    ids=["lane", "rows", "right", "band", "corner"],
+)
+def test_a_part_of_the_product_that_is_wrong_fails_the_golden_tile(
+    monkeypatch: pytest.MonkeyPatch, place: Any, change: int
+):
+    right = NativeBackend.fuse_tile
+
+    def wrong(self: NativeBackend, tile: DnTile, *arguments: Any) -> None:
+        right(self, tile, *arguments)
+        tile.product[place] += np.uint16(change)
+
+    monkeypatch.setattr(NativeBackend, "fuse_tile", wrong)
+    assert outcomes(verify(SHIPPED, "native"))["golden tile: native"] is False
 
 
 def test_tensors_of_a_wrong_shape_fail_before_anything_runs(tmp_path: Path):

@@ -151,7 +151,7 @@ def test_stock_onnx_runtime_comes_close(runs: dict[str, Future[Run]], products: 
 def test_the_stock_wheel_of_litert_fuses_with_our_kernels(
     runs: dict[str, Future[Run]], products: Path, x86_product: Path, repo_root: Path
 ):
-    """Its calibration convolves and adds up in LiteRT itself, which rounds in another order."""
+    """Its calibration is numpy's, which adds up in another order."""
     fused = report(runs["litert"])
     (version,) = re.findall(r"^ai-edge-litert==(.+)$", (repo_root / "constraints.txt").read_text(), re.M)
     assert (fused["backend"], fused["isa"]) == ("tflite", f"ai-edge-litert {version} with neon kernels")

@@ -21,7 +21,7 @@ __all__ = ["random_bundle"]
 def random_bundle(like: Manifest, channels: int) -> Bundle:
     """A bundle like another but for its width, in a temporary file that lasts as long as the process.
 
-    It can fuse but not be verified: it has no golden tile and no graphs for calibration.
+    It can fuse but not be verified: it has no golden tile.
     """
     shape = replace(like.network, channels=channels)
     network = freeze(random_network(model_config(shape)))

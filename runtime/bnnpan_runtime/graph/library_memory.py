@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bnnpan_runtime.contract import Manifest, NetworkShape, calibration_memory
+from bnnpan_runtime.contract import Manifest, NetworkShape
 
-__all__ = ["patches_bytes", "rows_bytes", "window_bytes"]
+__all__ = ["rows_bytes", "window_bytes"]
 
 _UNMEASURED_FIXED_BYTES = 24 * 2**20
 _UNMEASURED_PLANES = 12
@@ -27,10 +27,3 @@ def rows_bytes(network: NetworkShape, width: int) -> int:
     feature_rows = 4 * (network.channels + 4) * (network.blocks + 3)
     image_rows = (network.bands + 1) * (2 * network.blocks + 8)
     return 4 * (width + 64) * (feature_rows + image_rows)
-
-
-def patches_bytes(manifest: Manifest, backend: str, count: int, patch: int) -> int:
-    """Memory to calibrate on `count` patches at once; without a figure, that of as large a window."""
-    model = manifest.memory.get(calibration_memory(backend))
-    pixels = count * patch * patch
-    return window_bytes(manifest, backend, pixels) if model is None else model.fixed_bytes

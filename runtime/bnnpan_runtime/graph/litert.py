@@ -1,4 +1,4 @@
-"""Stock LiteRT with libbnnpan as its delegate: the bundle's TFLite graphs on our kernels."""
+"""Stock LiteRT with libbnnpan as its delegate: the bundle's TFLite graph on our kernels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bnnpan_runtime.graph.libbnnpan import chosen_instruction_set, library_path
 from bnnpan_runtime.graph.library_memory import rows_bytes
 from bnnpan_runtime.graph.protocol import Float32
 
-__all__ = ["LiteRtEngine", "LiteRtGraph", "calibrate_bytes", "fuse_bytes", "is_tried", "taken"]
+__all__ = ["LiteRtEngine", "LiteRtGraph", "fuse_bytes", "is_tried", "taken"]
 
 NEWEST_TRIED = (2, 3)
 """The delegate restates structures of TensorFlow Lite, which releases 1.1 to this one share."""
@@ -25,20 +25,11 @@ NEWEST_TRIED = (2, 3)
 _INTERPRETER_BYTES = 2 * 2**20
 """An interpreter with its copy of the graph; measured below 1 MiB."""
 
-_CALIBRATION_PLANES = 4
-"""Float planes of all features of all patches that exist at a time between the trunks; measured 3.5."""
-
 
 def fuse_bytes(network: NetworkShape, height: int, width: int) -> int:
     """What an interpreter takes when the whole network runs in libbnnpan: images, and rows in flight."""
     image_bytes = 4 * (1 + 2 * network.bands) * height * width
     return _INTERPRETER_BYTES + image_bytes + rows_bytes(network, width)
-
-
-def calibrate_bytes(network: NetworkShape, count: int, patch: int) -> int:
-    """What an interpreter takes that runs the trunks of the calibration in libbnnpan."""
-    planes = _CALIBRATION_PLANES * network.channels + network.bands + 1
-    return _INTERPRETER_BYTES + 4 * planes * count * patch * patch
 
 
 class LiteRtEngine:

@@ -1,4 +1,4 @@
-"""The bundle's ONNX graphs in ONNX Runtime, on the CPU: with the kernels of libbnnpan where there are any."""
+"""The bundle's ONNX graph in ONNX Runtime, on the CPU: with the kernels of libbnnpan where there are any."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from bnnpan_runtime.bundle import Bundle
 from bnnpan_runtime.errors import BackendError, one_line
 from bnnpan_runtime.graph.libbnnpan import chosen_instruction_set, library_path
-from bnnpan_runtime.graph.library_memory import patches_bytes, rows_bytes, window_bytes
+from bnnpan_runtime.graph.library_memory import rows_bytes, window_bytes
+from bnnpan_runtime.graph.numpy_calibration import calibrate, calibration_bytes
 from bnnpan_runtime.graph.protocol import BackendMemory, Float32
 
 if TYPE_CHECKING:
@@ -45,13 +46,13 @@ _log = logging.getLogger(__name__)
 class OnnxBackend:
     """ONNX Runtime with one thread per window: results do not depend on how many run side by side.
 
-    The operators of domain `ai.bnnpan` in the graphs are functions of standard ones, which any ONNX Runtime
+    The operators of domain `ai.bnnpan` in the graph are functions of standard ones, which any ONNX Runtime
     computes. With `kernels`, libbnnpan is registered with it and computes them instead; path and instruction
     set are those of the native backend. None leaves it to `KERNELS_VARIABLE`; if that is not set either, the
     kernels are used when the library is there and ONNX Runtime takes it.
 
-    Raises BackendError if ONNX Runtime is not installed or refuses the graphs, or if kernels are demanded and
-    cannot be had; BundleError if the bundle has no such graphs.
+    Raises BackendError if ONNX Runtime is not installed or refuses the graph, or if kernels are demanded and
+    cannot be had; BundleError if the bundle has no such graph.
     """
 
     name = "onnx"
@@ -80,18 +81,12 @@ class OnnxBackend:
         return BackendMemory(0, session_bytes + rows_bytes(manifest.network, width))
 
     def calibration_bytes(self, count: int, patch: int) -> int:
-        """What ONNX Runtime allocates for all patches, which it takes as one batch; kernels take less."""
-        return patches_bytes(self._bundle.manifest, self.name, count, patch)
+        """What `calibrate` allocates, which ONNX Runtime has no part in."""
+        return calibration_bytes(self._bundle.manifest.network, count, patch)
 
     def calibrate(self, pan: Float32, lms: Float32) -> Float32:
-        """Affines of a scene; the session lives only as long as this call, and its memory with it."""
-        session = self._session("calibrate.onnx")
-        try:
-            affines = session.run(["affines"], {"pan": pan, "lms": lms})[0]
-        except Exception as error:
-            raise BackendError(f"{self._bundle.path}: calibrate.onnx fails: {one_line(error)}") from error
-        # A copy: the array given lies in the session's arena and would keep all of it alive.
-        return np.array(affines, np.float32, order="C")
+        """Affines of a scene, computed in numpy."""
+        return calibrate(self._bundle.weights(), self._bundle.manifest.network, pan, lms)
 
     def fuse(
         self, pan: Float32, lms: Float32, affines: Float32, out: Float32, arena: NDArray[np.uint8]
@@ -112,7 +107,7 @@ class OnnxBackend:
         if kernels or (kernels is None and library_path().is_file()):
             try:
                 self.kernels = _register(self._options)
-                self._fuse = self._session("fuse.onnx")
+                self._fuse = self._session()
                 operator = self._fuse.get_modelmeta().custom_metadata_map.get("operator")
                 self._is_whole = operator == WHOLE_WINDOW
                 return
@@ -121,15 +116,15 @@ class OnnxBackend:
                     raise
                 _log.warning("backend onnx runs without kernels, which takes longer: %s", error)
         self.kernels, self._options = None, one_thread(self._ort)
-        self._fuse = self._session("fuse.onnx")
+        self._fuse = self._session()
 
-    def _session(self, name: str) -> onnxruntime.InferenceSession:
-        content = self._bundle.read(name)
+    def _session(self) -> onnxruntime.InferenceSession:
+        content = self._bundle.read("fuse.onnx")
         try:
             return self._ort.InferenceSession(content, self._options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its exceptions share no base class
             raise BackendError(
-                f"{self._bundle.path}: ONNX Runtime refuses {name}: {one_line(error)}"
+                f"{self._bundle.path}: ONNX Runtime refuses fuse.onnx: {one_line(error)}"
             ) from error
 
 

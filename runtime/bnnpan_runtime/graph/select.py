@@ -20,8 +20,8 @@ BACKENDS = ("native", "onnx", "tflite")
 
 _FILES = {
     "native": (WEIGHTS_NAME,),
-    "onnx": ("calibrate.onnx", "fuse.onnx"),
-    "tflite": ("calibrate.tflite", "fuse.tflite"),
+    "onnx": ("fuse.onnx",),
+    "tflite": ("fuse.tflite",),
 }
 
 _TRIAL_SECONDS = 120

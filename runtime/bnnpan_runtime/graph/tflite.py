@@ -1,8 +1,7 @@
-"""The bundle's TFLite graphs: in stock LiteRT on our kernels, or in Larq's own interpreter."""
+"""The bundle's TFLite graph: in stock LiteRT on our kernels, or in Larq's own interpreter."""
 
 from __future__ import annotations
 
-import ctypes
 import logging
 from typing import Protocol
 
@@ -12,8 +11,9 @@ from numpy.typing import NDArray
 from bnnpan_runtime.bundle import Bundle
 from bnnpan_runtime.errors import BackendError, BundleError
 from bnnpan_runtime.graph.larq import LarqEngine, LarqGraph
-from bnnpan_runtime.graph.library_memory import patches_bytes, window_bytes
-from bnnpan_runtime.graph.litert import LiteRtEngine, LiteRtGraph, calibrate_bytes, fuse_bytes
+from bnnpan_runtime.graph.library_memory import window_bytes
+from bnnpan_runtime.graph.litert import LiteRtEngine, LiteRtGraph, fuse_bytes
+from bnnpan_runtime.graph.numpy_calibration import calibrate, calibration_bytes
 from bnnpan_runtime.graph.protocol import BackendMemory, Float32
 
 __all__ = ["TfliteBackend"]
@@ -32,9 +32,9 @@ class Engine(Protocol):
 
 
 class TfliteBackend:
-    """The TFLite graphs in the given engine, or in the best one that is installed.
+    """The TFLite graph in the given engine, or in the best one that is installed.
 
-    Raises BackendError if none is, BundleError if the bundle has no TFLite graphs.
+    Raises BackendError if none is, BundleError if the bundle has no TFLite graph.
     """
 
     name = "tflite"
@@ -45,7 +45,7 @@ class TfliteBackend:
         self._bundle = bundle
         self._engine = engine or _installed_engine()
         self.isa = self._engine.name
-        self._fuse = self._graph("fuse.tflite")
+        self._fuse = self._engine.open(bundle.read("fuse.tflite"), f"{bundle.path}: fuse.tflite")
         self.fixed_window = None if self._fuse.is_whole else bundle.manifest.tflite_window
         if not self._fuse.is_whole and engine is None:
             _log.warning("%s: %s runs fuse.tflite operator by operator, slowly", self.name, self.isa)
@@ -58,20 +58,12 @@ class TfliteBackend:
         return BackendMemory(0, window_bytes(manifest, self.name, height * width))
 
     def calibration_bytes(self, count: int, patch: int) -> int:
-        """What the engine allocates for all patches, which it takes as one batch."""
-        manifest = self._bundle.manifest
-        if self._fuse.is_whole:
-            return calibrate_bytes(manifest.network, count, patch)
-        return patches_bytes(manifest, self.name, count, patch)
+        """What `calibrate` allocates, which the engine has no part in."""
+        return calibration_bytes(self._bundle.manifest.network, count, patch)
 
     def calibrate(self, pan: Float32, lms: Float32) -> Float32:
-        """Affines of a scene; the interpreter and its memory last only as long as this call."""
-        network = self._bundle.manifest.network
-        affines = np.empty((network.blocks, 2, network.channels), np.float32)
-        inputs = {"pan": pan.transpose(0, 2, 3, 1), "lms": lms.transpose(0, 2, 3, 1)}
-        self._graph("calibrate.tflite").run(inputs, affines)
-        _return_free_memory()
-        return affines
+        """Affines of a scene, computed in numpy."""
+        return calibrate(self._bundle.weights(), self._bundle.manifest.network, pan, lms)
 
     def fuse(
         self, pan: Float32, lms: Float32, affines: Float32, out: Float32, arena: NDArray[np.uint8]
@@ -79,16 +71,6 @@ class TfliteBackend:
         """Fuse one window, which the engine holds channels last."""
         pixels = {"pan": pan.transpose(1, 2, 0)[None], "lms": lms.transpose(1, 2, 0)[None]}
         self._fuse.run({**pixels, "affines": affines}, out.transpose(1, 2, 0)[None])
-
-    def _graph(self, name: str) -> LiteRtGraph | LarqGraph:
-        return self._engine.open(self._bundle.read(name), f"{self._bundle.path}: {name}")
-
-
-def _return_free_memory() -> None:
-    """Gives the system what malloc would keep of large blocks that were freed; only glibc keeps, and can."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
 
 
 def _installed_engine() -> Engine:
