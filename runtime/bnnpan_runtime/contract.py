@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from bnnpan_runtime.scene_units import SceneUnits
@@ -84,6 +84,25 @@ class Calibration:
             top, left = int(row * (last_row + 1)) // 2 * 2, int(col * (last_col + 1)) // 2 * 2
             yield Window(top, left, self.patch, self.patch)
             row, col = (row + 1 / PLASTIC_NUMBER) % 1, (col + 1 / PLASTIC_NUMBER**2) % 1
+
+
+class Recipe(Protocol):
+    """What shapes a run, whatever makes its product. A `Manifest` is one."""
+
+    @property
+    def halo(self) -> int:
+        """PAN pixels around a tile's core that count for it, even."""
+        ...
+
+    @property
+    def phase(self) -> Phase:
+        """Where MS samples lie."""
+        ...
+
+    @property
+    def calibration(self) -> Calibration:
+        """The patches that everything global is taken from."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -190,6 +209,7 @@ class Tile:
 class Plan:
     """What a run will do and hold in memory, decided before anything is allocated.
 
+    fallback_reason       why the network is refused that the classical method stands in for, else None
     tile                  side of a tile's core in PAN pixels
     window                height and width of every computed window
     terms                 what the budget is spent on, name -> bytes; their sum is `predicted_peak_bytes`
@@ -207,6 +227,7 @@ class Plan:
     predicted_peak_bytes: int
     smallest_budget_bytes: int
     budget_bytes: int
+    fallback_reason: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON value."""
@@ -215,7 +236,12 @@ class Plan:
 
 @dataclass(frozen=True)
 class FuseReport:
-    """What one run did; the JSON of `bnnpan fuse --json`. `units` are those that calibration found."""
+    """What one run did; the JSON of `bnnpan fuse --json`.
+
+    units            what calibration found
+    method           "network", or the name of the classical method
+    fallback_reason  why the network is refused that the classical method stands in for, else None
+    """
 
     product: str
     product_sha256: str
@@ -233,6 +259,8 @@ class FuseReport:
     resumed_tiles: int
     skipped_tiles: int
     units: SceneUnits
+    method: str
+    fallback_reason: str | None
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON value."""

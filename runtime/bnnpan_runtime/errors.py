@@ -21,6 +21,10 @@ class SceneError(BnnpanError):
     exit_code = 3
 
 
+class MismatchError(SceneError):
+    """The scene is sound, but not one that the bundle was made for: other bands or another ratio."""
+
+
 class BundleError(BnnpanError):
     """The bundle is missing, damaged, tampered with, or of an unknown schema."""
 

@@ -9,7 +9,7 @@ from queue import SimpleQueue
 
 from bnnpan_runtime.calibrate import SceneConstants
 from bnnpan_runtime.contract import Plan
-from bnnpan_runtime.graph.protocol import Backend
+from bnnpan_runtime.graph.protocol import Backend, TileBackend
 from bnnpan_runtime.resample import Resampler
 from bnnpan_runtime.scene import Scene
 from bnnpan_runtime.tiles import tiles
@@ -19,7 +19,11 @@ __all__ = ["fused_tiles"]
 
 
 def fused_tiles(
-    scene: Scene, resampler: Resampler, backend: Backend, constants: SceneConstants, plan: Plan
+    scene: Scene,
+    resampler: Resampler,
+    backend: Backend | TileBackend,
+    constants: SceneConstants,
+    plan: Plan,
 ) -> Generator[Slot, None, None]:
     """Finished tiles of a scene in order, whatever order the threads finish them in.
 

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bnnpan_runtime.bundle import Bundle
 from bnnpan_runtime.calibrate import calibration_bytes
-from bnnpan_runtime.contract import Plan
+from bnnpan_runtime.contract import Plan, Recipe
 from bnnpan_runtime.errors import BackendError, BudgetError, SceneError
-from bnnpan_runtime.graph.protocol import Backend
+from bnnpan_runtime.graph.protocol import Backend, Engine, TileBackend
 from bnnpan_runtime.memory import KIB, MIB, ceil_mib, format_size, resident_bytes
 from bnnpan_runtime.mosaic import BLOCK
 from bnnpan_runtime.resample import Resampler
@@ -68,19 +67,27 @@ class _Candidate:
 
 
 def plan(
-    scene: Scene, bundle: Bundle, backend: Backend, budget_bytes: int, threads: int, tile: int | None = None
+    scene: Scene,
+    recipe: Recipe,
+    backend: Backend | TileBackend,
+    budget_bytes: int,
+    threads: int,
+    tile: int | None = None,
+    peak_so_far_bytes: int = 0,
 ) -> Plan:
     """The fastest way to run within the budget, and of equally fast ones the smallest.
 
-    `tile` fixes the side of the cores (even, at least 16) instead of choosing among `TILES`. Raises
-    BudgetError naming the smallest budget that works, BackendError for a tile that cannot be.
+    `recipe` is that of the method, or the bundle of the network. `tile` fixes the side of the cores (even, at
+    least 16) instead of choosing among `TILES`. `peak_so_far_bytes` is what the process took at its peak to
+    open everything: engines that were tried and refused count, too. Raises BudgetError naming the smallest
+    budget that works, BackendError for a tile that cannot be.
     """
-    halo = bundle.manifest.halo
+    halo = recipe.halo
     process = resident_bytes()
     candidates = [
         candidate
         for side in _tile_sides(scene, backend, halo, tile)
-        for candidate in _candidates(scene, bundle, backend, side, threads, process)
+        for candidate in _candidates(scene, recipe, backend, side, threads, (process, peak_so_far_bytes))
     ]
     smallest = min(candidates, key=lambda candidate: candidate.peak_bytes)
     smallest_budget = ceil_mib(smallest.peak_bytes + _ROOM_BYTES)
@@ -104,7 +111,7 @@ def plan(
     )
 
 
-def _tile_sides(scene: Scene, backend: Backend, halo: int, tile: int | None) -> list[int]:
+def _tile_sides(scene: Scene, backend: Engine, halo: int, tile: int | None) -> list[int]:
     if backend.fixed_window is not None:
         side = backend.fixed_window - 2 * halo
         if min(scene.padded) < backend.fixed_window:
@@ -126,15 +133,22 @@ def _tile_sides(scene: Scene, backend: Backend, halo: int, tile: int | None) -> 
 
 
 def _candidates(
-    scene: Scene, bundle: Bundle, backend: Backend, tile: int, threads: int, process: int
+    scene: Scene,
+    recipe: Recipe,
+    backend: Backend | TileBackend,
+    tile: int,
+    threads: int,
+    process: tuple[int, int],
 ) -> Iterator[_Candidate]:
-    """Ways to run with one tile size: with the smallest cache, and with one that holds a row of tiles."""
-    halo = bundle.manifest.halo
-    resampler = Resampler(scene.grid, bundle.manifest.phase)
-    height, width = window_shape(scene.height, scene.width, tile, halo)
+    """Ways to run with one tile size: with the smallest cache, and with one that holds a row of tiles.
+
+    `process` is the size of the process, now and at its peak.
+    """
+    resampler = Resampler(scene.grid, recipe.phase)
+    height, width = window_shape(scene.height, scene.width, tile, recipe.halo)
     count = tile_count(scene.height, scene.width, tile)
     fused = -(-count // worker_count(threads, count)) * height * width
-    added = _added_terms(scene, bundle, backend, resampler, tile, threads)
+    added = _added_terms(scene, recipe, backend, resampler, tile, threads)
 
     pan, ms = Storage.of(scene.pan), Storage.of(scene.ms)
     everything = pan.decoded_bytes + ms.decoded_bytes
@@ -146,17 +160,24 @@ def _candidates(
     smallest_cache = ceil_mib(min(max(SMALLEST_CACHE, one_of_each), everything + written))
     row_cache = ceil_mib(min(row_of_tiles, everything) + written)
     for cache in sorted({smallest_cache, max(smallest_cache, row_cache)}):
-        terms = {"process": process, "gdal_cache": cache, **added}
+        terms = {"process": process[0], "gdal_cache": cache, **added}
         terms["margin"] = int(_MARGIN_SHARE * (cache + sum(added.values())))
+        # Over before anything is allocated, like the calibration before the first tile.
+        terms["opening"] = max(0, process[1] - sum(terms.values()))
         decoded = pan.times_decoded(height, width, cache) * scene.height * scene.width
         yield _Candidate(tile, cache, terms, fused + _DECODE_WEIGHT * decoded)
 
 
 def _added_terms(
-    scene: Scene, bundle: Bundle, backend: Backend, resampler: Resampler, tile: int, threads: int
+    scene: Scene,
+    recipe: Recipe,
+    backend: Backend | TileBackend,
+    resampler: Resampler,
+    tile: int,
+    threads: int,
 ) -> dict[str, int]:
     """What a run adds to the process, but for the cache."""
-    halo, calibration = bundle.manifest.halo, bundle.manifest.calibration
+    halo, calibration = recipe.halo, recipe.calibration
     count = tile_count(scene.height, scene.width, tile)
     workers, slots = worker_count(threads, count), slot_count(threads, count)
     layout = tile_layout(scene, resampler, backend, tile, halo)
@@ -181,9 +202,7 @@ def _written_bytes(ms: Storage) -> int:
     return 2 * BLOCK**2 * ms.pixel_bytes
 
 
-def _too_small(
-    budget_bytes: int, smallest_budget: int, smallest: _Candidate, backend: Backend
-) -> BudgetError:
+def _too_small(budget_bytes: int, smallest_budget: int, smallest: _Candidate, backend: Engine) -> BudgetError:
     largest = sorted(smallest.terms.items(), key=lambda term: -term[1])[:3]
     parts = ", ".join(f"{name} {format_size(size)}" for name, size in largest)
     return BudgetError(

@@ -42,12 +42,11 @@ UInt8 = NDArray[np.uint8]
 def draw_comparison(pan: str, ms: str, product: str, picture: Path, band_roles: Sequence[str]) -> None:
     """Draw PAN, MS and product of the square with most detail, at full resolution, next to each other.
 
-    `band_roles` names the bands; red, green and blue are shown, or the first band in grey without them. MS
-    and product share one stretch. Takes a few MiB whatever the scene: one band at a time. Raises SceneError
-    if a raster cannot be read, OutputError if the picture cannot be written.
+    `band_roles` names the bands, else the product's own descriptions do; red, green and blue are shown, or
+    the first band in grey without them. MS and product share one stretch. Takes a few MiB whatever the scene:
+    one band at a time. Raises SceneError if a raster cannot be read, OutputError if the picture cannot be
+    written.
     """
-    shown = [band_roles.index(role) + 1 for role in ("red", "green", "blue") if role in band_roles]
-    bands = shown if len(shown) == 3 else [1, 1, 1]
     try:
         with (
             warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning),
@@ -56,10 +55,17 @@ def draw_comparison(pan: str, ms: str, product: str, picture: Path, band_roles: 
             rasterio.open(ms) as ms_raster,
             rasterio.open(product) as fused,
         ):
-            image = _panels(pan_raster, ms_raster, fused, bands)
+            described = [(description or "").lower() for description in fused.descriptions]
+            image = _panels(pan_raster, ms_raster, fused, _shown_bands(band_roles or described))
     except RasterioError as error:
         raise SceneError(f"cannot draw the preview: {one_line(error)}") from error
     write_png(picture, image)
+
+
+def _shown_bands(roles: Sequence[str]) -> list[int]:
+    """Bands, counted from 1, to be drawn as red, green and blue."""
+    shown = [roles.index(role) + 1 for role in ("red", "green", "blue") if role in roles]
+    return shown if len(shown) == 3 else [1, 1, 1]
 
 
 def write_png(picture: Path, image: UInt8) -> None:

@@ -6,22 +6,21 @@ import hashlib
 from pathlib import Path
 
 from bnnpan_runtime import __version__
-from bnnpan_runtime.bundle import Bundle
 from bnnpan_runtime.memory import MIB
+from bnnpan_runtime.method import Method
 
 __all__ = ["product_tags", "sha256_of"]
 
 
-def product_tags(bundle: Bundle, backend: str) -> dict[str, str]:
-    """TIFF tags that name the maker: program, network, and the digest that stands for all of its files.
+def product_tags(method: Method) -> dict[str, str]:
+    """TIFF tags that name the maker: program, network or classical method, and what computed it.
 
     No date: the same scene and bundle give the same bytes.
     """
     return {
         "TIFFTAG_SOFTWARE": f"bnnpan-runtime {__version__}",
-        "BNNPAN_BUNDLE": bundle.manifest.id,
-        "BNNPAN_MANIFEST_SHA256": bundle.sha256,
-        "BNNPAN_BACKEND": backend,
+        **method.tags,
+        "BNNPAN_BACKEND": method.engine.name,
     }
 
 

@@ -13,6 +13,7 @@ addition: no BLAS, no fused operation, and so no dependence on where a window be
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -23,7 +24,7 @@ from bnnpan_runtime.contract import Phase, Window
 from bnnpan_runtime.graph.protocol import AxisTaps
 from bnnpan_runtime.grid import Grid
 
-__all__ = ["REACH", "Resampler", "phi"]
+__all__ = ["REACH", "Resampler", "phi", "weighted_sum"]
 
 Float32 = NDArray[np.float32]
 
@@ -80,6 +81,7 @@ class _Axis:
         # PAN pixels from the edge of an MS pixel to its sample.
         sample = ratio // 2 if phase == "toolbox" else (ratio - 1) / 2
         self.ratio = ratio
+        self.origin = sample - offset
         self.phases = tuple(_taps((remainder + offset - sample) / ratio) for remainder in range(ratio))
         self.before = min(taps.first for taps in self.phases)
         self.after = max(taps.first + len(taps.weights) - 1 for taps in self.phases)
@@ -118,12 +120,18 @@ class _Axis:
 
 
 class Resampler:
-    """Interpolates windows of one scene's MS onto its PAN grid."""
+    """Interpolates windows of one scene's MS onto its PAN grid.
+
+    `row_origin` and `col_origin` are the PAN position of MS sample (0, 0), in PAN pixels from the centre of
+    PAN pixel (0, 0).
+    """
 
     def __init__(self, grid: Grid, phase: Phase) -> None:
         self._rows = _Axis(grid.ratio, grid.row_offset, phase)
         self._cols = _Axis(grid.ratio, grid.col_offset, phase)
-        self._ratio = grid.ratio
+        self.ratio = grid.ratio
+        self.row_origin = self._rows.origin
+        self.col_origin = self._cols.origin
         self.row_taps = self._rows.taps
         self.col_taps = self._cols.taps
 
@@ -141,9 +149,15 @@ class Resampler:
         """Float32 values of scratch that `interpolate` needs for windows of this size."""
         ms_width = self.largest_ms_window(height, width)[1]
         strip = self._strip_rows(bands, height, ms_width)
-        rows = bands * -(-strip // self._ratio) * ms_width
-        cols = bands * strip * -(-width // self._ratio)
+        rows = bands * -(-strip // self.ratio) * ms_width
+        cols = bands * strip * -(-width // self.ratio)
         return bands * strip * ms_width + 2 * max(rows, cols)
+
+    def most_scratch_floats(self, bands: int, height: int, width: int) -> int:
+        """Float32 values of scratch that suffice for all windows up to this size, and for fewer bands."""
+        row_floats = bands * self.largest_ms_window(height, width)[1]
+        # A strip, which holds at most this, and the two images it is summed from, which are smaller.
+        return 3 * min(max(_STRIP_BYTES // 4, row_floats * self.ratio), row_floats * height)
 
     def interpolate(self, ms: Float32, window: Window, out: Float32, scratch: Float32) -> None:
         """LMS of a PAN window into `out` `(bands, height, width)`.
@@ -163,27 +177,27 @@ class Resampler:
             strip = tall[: ms_width * bands * count].reshape(ms_width, bands, count)
             for place, length, sample, taps in self._rows.runs(window.row + top, count, ms_area.row):
                 total, product = _pair(work, (bands, length, ms_width))
-                _accumulate(
+                weighted_sum(
                     [ms[:, sample + k : sample + k + length] for k in range(len(taps.weights))],
-                    taps,
+                    taps.weights,
                     total,
                     product,
                 )
-                strip[:, :, place :: self._ratio] = total.transpose(2, 0, 1)
+                strip[:, :, place :: self.ratio] = total.transpose(2, 0, 1)
             for place, length, sample, taps in columns:
                 total, product = _pair(work, (length, bands, count))
-                _accumulate(
+                weighted_sum(
                     [strip[sample + k : sample + k + length] for k in range(len(taps.weights))],
-                    taps,
+                    taps.weights,
                     total,
                     product,
                 )
-                out[:, top : top + count, place :: self._ratio] = total.transpose(1, 2, 0)
+                out[:, top : top + count, place :: self.ratio] = total.transpose(1, 2, 0)
 
     def _strip_rows(self, bands: int, height: int, ms_width: int) -> int:
         """Rows of one strip: a multiple of the ratio, at least one of it."""
         rows = _STRIP_BYTES // (4 * bands * ms_width)
-        return min(max(rows // self._ratio, 1) * self._ratio, height)
+        return min(max(rows // self.ratio, 1) * self.ratio, height)
 
 
 def _taps(position: float) -> _Taps:
@@ -203,10 +217,12 @@ def _pair(work: Float32, shape: tuple[int, int, int]) -> tuple[Float32, Float32]
     return work[:size].reshape(shape), work[size : 2 * size].reshape(shape)
 
 
-def _accumulate(images: list[Float32], taps: _Taps, total: Float32, product: Float32) -> None:
-    """`total = sum_k weight_k * image_k`, in the order of the taps."""
-    np.multiply(images[0], taps.weights[0], out=total)
-    for image, weight in zip(images[1:], taps.weights[1:], strict=True):
+def weighted_sum(
+    images: Sequence[Float32], weights: Sequence[np.float32], total: Float32, product: Float32
+) -> None:
+    """`total = sum_k weight_k * image_k` in the order given, with `product` as scratch; all of one shape."""
+    np.multiply(images[0], weights[0], out=total)
+    for image, weight in zip(images[1:], weights[1:], strict=True):
         if weight:  # half-band kernels have zeros in between
             np.multiply(image, weight, out=product)
             np.add(total, product, out=total)

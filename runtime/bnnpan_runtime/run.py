@@ -7,22 +7,19 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bnnpan_runtime.bundle import Bundle
-from bnnpan_runtime.calibrate import calibrate
 from bnnpan_runtime.contract import FuseReport, Plan
 from bnnpan_runtime.errors import BackendError, BudgetError
-from bnnpan_runtime.graph import Backend, open_backend
 from bnnpan_runtime.memory import format_size, parse_size, peak_bytes, reset_peak
+from bnnpan_runtime.method import Method, open_method
 from bnnpan_runtime.mosaic import check_output, open_mosaic
 from bnnpan_runtime.pipeline import fused_tiles
 from bnnpan_runtime.planning import SMALLEST_CACHE
 from bnnpan_runtime.planning import plan as make_plan
 from bnnpan_runtime.product import product_tags, sha256_of
-from bnnpan_runtime.resample import Resampler
-from bnnpan_runtime.scene import Scene, open_scene
 from bnnpan_runtime.scene_units import SceneUnits
 from bnnpan_runtime.storage import raster_cache
 
@@ -38,7 +35,7 @@ _log = logging.getLogger(__name__)
 def fuse(
     pan: AnyPath,
     ms: AnyPath,
-    bundle: Bundle | AnyPath,
+    bundle: Bundle | AnyPath | None,
     out: AnyPath,
     *,
     memory: str | int,
@@ -46,30 +43,32 @@ def fuse(
     threads: int = 1,
     tile: int | None = None,
     bit_depth: int | None = None,
+    fallback: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> FuseReport:
     """Fuse a PAN and an MS raster into `out`, a tiled GeoTIFF, within `memory` for the whole process.
 
     memory     budget, in bytes or as text such as "128MiB"
-    backend    "native", "onnx", "tflite", or "auto" for the first of them that works
+    bundle     network to use; None for the classical method on any scene
+    backend    "native", "onnx", "tflite", or "auto" for the first of them that works; or "classical"
     threads    tiles computed at the same time; one more thread reads and writes
     tile       side of the tiles in PAN pixels, if not the planned one; the product has the same pixels
     bit_depth  bits of a uint16 scene, if not those of the bundle; without effect in scene units
+    fallback   let the classical method make the product if the network cannot run; the report says so
     overwrite  replace an existing product
 
     Raises SceneError, BundleError, BudgetError, OutputError or BackendError; `out` is then as it was before.
     """
     started = time.perf_counter()
-    reset_peak()
     path = Path(out)
     check_output(path, (Path(pan), Path(ms)), overwrite)
-    with _prepared(pan, ms, bundle, memory, backend, threads, tile, bit_depth) as job:
-        tags = product_tags(job.bundle, job.backend.name)
-        skipped = 0
-        with open_mosaic(path, job.scene.product_format, tags) as mosaic:
-            constants = calibrate(job.scene, job.backend, job.bundle.manifest, job.resampler)
-            with closing(fused_tiles(job.scene, job.resampler, job.backend, constants, job.plan)) as finished:
+    with _prepared(pan, ms, bundle, memory, backend, threads, tile, bit_depth, fallback) as job:
+        method, skipped = job.method, 0
+        with open_mosaic(path, method.scene.product_format, product_tags(method)) as mosaic:
+            constants = method.calibrate()
+            tiles = fused_tiles(method.scene, method.resampler, method.engine, constants, job.plan)
+            with closing(tiles) as finished:
                 for slot in finished:
                     mosaic.write(slot.tile.core, slot.product)
                     skipped += slot.skipped
@@ -84,16 +83,17 @@ def fuse(
 def plan(
     pan: AnyPath,
     ms: AnyPath,
-    bundle: Bundle | AnyPath,
+    bundle: Bundle | AnyPath | None,
     *,
     memory: str | int,
     backend: str = "auto",
     threads: int = 1,
     tile: int | None = None,
     bit_depth: int | None = None,
+    fallback: bool = False,
 ) -> Plan:
     """The plan that `fuse` with the same arguments would follow. Raises like `fuse`."""
-    with _prepared(pan, ms, bundle, memory, backend, threads, tile, bit_depth) as job:
+    with _prepared(pan, ms, bundle, memory, backend, threads, tile, bit_depth, fallback) as job:
         return job.plan
 
 
@@ -101,10 +101,7 @@ def plan(
 class _Job:
     """Everything a run needs, opened and checked."""
 
-    scene: Scene
-    bundle: Bundle
-    backend: Backend
-    resampler: Resampler
+    method: Method
     plan: Plan
 
 
@@ -112,26 +109,27 @@ class _Job:
 def _prepared(
     pan: AnyPath,
     ms: AnyPath,
-    bundle: Bundle | AnyPath,
+    bundle: Bundle | AnyPath | None,
     memory: str | int,
     backend: str,
     threads: int,
     tile: int | None,
     bit_depth: int | None,
+    fallback: bool,
 ) -> Iterator[_Job]:
     """Open everything and plan; the raster library's cache is the plan's while the job is open."""
     budget_bytes = _budget(memory)
     if threads < 1:
         raise BackendError(f"{threads} threads were asked for; at least 1 is needed")
-    opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
+    of_this_run = reset_peak()
     with (
         raster_cache(SMALLEST_CACHE),
-        open_scene(pan, ms, opened.manifest, bit_depth) as scene,
+        open_method(pan, ms, bundle, backend, bit_depth, fallback=fallback) as method,
     ):
-        engine = open_backend(backend, opened, self_test=True)
-        decided = make_plan(scene, opened, engine, budget_bytes, threads, tile)
+        peak = peak_bytes() if of_this_run else 0
+        decided = make_plan(method.scene, method.recipe, method.engine, budget_bytes, threads, tile, peak)
         with raster_cache(decided.gdal_cache_bytes):
-            yield _Job(scene, opened, engine, Resampler(scene.grid, opened.manifest.phase), decided)
+            yield _Job(method, replace(decided, fallback_reason=method.fallback_reason))
 
 
 def _budget(memory: str | int) -> int:
@@ -151,12 +149,13 @@ def _report(
             " this is a defect, please report it",
             *map(format_size, (measured, budget, job.plan.predicted_peak_bytes)),
         )
-    pixels = job.scene.height * job.scene.width
+    scene, engine = job.method.scene, job.method.engine
+    pixels = scene.height * scene.width
     return FuseReport(
         product=str(path),
         product_sha256=digest,
-        backend=job.backend.name,
-        isa=job.backend.isa,
+        backend=engine.name,
+        isa=engine.isa,
         threads=job.plan.threads,
         tile=job.plan.tile,
         halo=job.plan.halo,
@@ -169,4 +168,6 @@ def _report(
         resumed_tiles=0,
         skipped_tiles=skipped,
         units=units,
+        method=job.method.name,
+        fallback_reason=job.method.fallback_reason,
     )

@@ -18,8 +18,8 @@ from rasterio.io import DatasetReader
 from rasterio.transform import Affine
 from rasterio.windows import Window as RasterioWindow
 
-from bnnpan_runtime.contract import Manifest, Window
-from bnnpan_runtime.errors import SceneError, one_line
+from bnnpan_runtime.contract import Calibration, Manifest, Window
+from bnnpan_runtime.errors import MismatchError, SceneError, one_line
 from bnnpan_runtime.grid import Grid, grid_from_shapes, grid_from_transforms
 from bnnpan_runtime.tiles import even
 from bnnpan_runtime.units import Pixels
@@ -29,6 +29,9 @@ __all__ = ["ProductFormat", "Scene", "grid_of", "nodata_of", "open_scene"]
 _log = logging.getLogger(__name__)
 
 _DTYPES = ("uint8", "uint16")
+
+SMALLEST_RATIO, LARGEST_RATIO = 2, 16
+"""MS to PAN pixel size, as bundles may have it."""
 
 
 @dataclass(frozen=True)
@@ -132,11 +135,16 @@ class Scene:
 
 @contextmanager
 def open_scene(
-    pan: str | os.PathLike[str], ms: str | os.PathLike[str], manifest: Manifest, bit_depth: int | None = None
+    pan: str | os.PathLike[str],
+    ms: str | os.PathLike[str],
+    manifest: Manifest | None,
+    bit_depth: int | None = None,
 ) -> Iterator[Scene]:
     """Open PAN and MS and check everything that can be checked without reading pixels.
 
-    `bit_depth` of uint16 scenes defaults to the bundle's; uint8 scenes have 8. Raises SceneError.
+    `bit_depth` of uint16 scenes defaults to the bundle's; uint8 scenes have 8. Without a manifest any bands
+    and any ratio from 2 on will do, and uint16 scenes have 16 bits. Raises SceneError; MismatchError if the
+    scene is not one for this bundle.
     """
     with ExitStack() as stack:
         pan_raster = stack.enter_context(_open("PAN", pan))
@@ -144,13 +152,9 @@ def open_scene(
         _check_bands(pan_raster, ms_raster, manifest)
         dtype = _dtype(pan_raster, ms_raster)
         grid = grid_of(pan_raster, ms_raster)
-        if grid.ratio != manifest.network.ratio:
-            raise SceneError(
-                f"{pan_raster.name}: PAN and MS pixels are in a ratio of {grid.ratio}, bundle {manifest.id}"
-                f" is made for {manifest.network.ratio}; use a bundle of that ratio"
-            )
+        _check_ratio(pan_raster, grid, manifest)
         grid.check_cover(pan_raster.shape, ms_raster.shape)
-        patch = manifest.calibration.patch
+        patch = (Calibration() if manifest is None else manifest.calibration).patch
         if min(pan_raster.shape) < patch:
             raise SceneError(
                 f"{pan_raster.name}: PAN has {pan_raster.width} x {pan_raster.height} pixels; it takes"
@@ -176,13 +180,26 @@ def _open(role: str, path: str | os.PathLike[str]) -> Iterator[DatasetReader]:
         yield raster
 
 
-def _check_bands(pan: DatasetReader, ms: DatasetReader, manifest: Manifest) -> None:
+def _check_bands(pan: DatasetReader, ms: DatasetReader, manifest: Manifest | None) -> None:
     if pan.count != 1:
         raise SceneError(f"{pan.name}: PAN must have one band, this has {pan.count}; are PAN and MS swapped?")
-    if ms.count != manifest.network.bands:
-        raise SceneError(
+    if manifest is not None and ms.count != manifest.network.bands:
+        raise MismatchError(
             f"{ms.name}: MS has {ms.count} bands, bundle {manifest.id} takes {manifest.network.bands}"
             f" ({', '.join(manifest.band_roles)}); use a bundle made for these bands"
+        )
+
+
+def _check_ratio(pan: DatasetReader, grid: Grid, manifest: Manifest | None) -> None:
+    if manifest is not None and grid.ratio != manifest.network.ratio:
+        raise MismatchError(
+            f"{pan.name}: PAN and MS pixels are in a ratio of {grid.ratio}, bundle {manifest.id}"
+            f" is made for {manifest.network.ratio}; use a bundle of that ratio"
+        )
+    if not SMALLEST_RATIO <= grid.ratio <= LARGEST_RATIO:
+        raise SceneError(
+            f"{pan.name}: PAN and MS pixels are in a ratio of {grid.ratio}, must be {SMALLEST_RATIO} to"
+            f" {LARGEST_RATIO}; are these a PAN and an MS?"
         )
 
 
@@ -213,14 +230,15 @@ def grid_of(pan: DatasetReader, ms: DatasetReader) -> Grid:
     return grid_from_transforms(pan.transform, ms.transform, pan.shape)
 
 
-def _bit_depth(dtype: str, wanted: int | None, manifest: Manifest) -> int:
+def _bit_depth(dtype: str, wanted: int | None, manifest: Manifest | None) -> int:
     if dtype == "uint8":
         if wanted not in (None, 8):
             raise SceneError(
                 f"a bit depth of {wanted} was asked for, the scene is uint8 and has 8 bits; leave it out"
             )
         return 8
-    depth = manifest.bit_depth if wanted is None else wanted
+    assumed = 16 if manifest is None else manifest.bit_depth
+    depth = assumed if wanted is None else wanted
     if not 1 <= depth <= 16:
         raise SceneError(f"a bit depth of {depth} was asked for, uint16 scenes have 1 to 16 bits")
     return depth

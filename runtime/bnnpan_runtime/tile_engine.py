@@ -27,7 +27,9 @@ class TileEngine(Protocol):
         ...
 
 
-def engine_arrays(backend: Backend, resampler: Resampler, bands: int, height: int, width: int) -> Arrays:
+def engine_arrays(
+    backend: Backend | TileBackend, resampler: Resampler, bands: int, height: int, width: int
+) -> Arrays:
     """Shapes and dtypes of the buffers that windows of this size take, by name."""
     if isinstance(backend, TileBackend):
         shape = TileShape.whole(height, width)
@@ -40,7 +42,7 @@ def engine_arrays(backend: Backend, resampler: Resampler, bands: int, height: in
     }
 
 
-def tile_engine(backend: Backend, resampler: Resampler, arrays: Arrays) -> TileEngine:
+def tile_engine(backend: Backend | TileBackend, resampler: Resampler, arrays: Arrays) -> TileEngine:
     """An engine with the buffers of `engine_arrays`."""
     buffers = {name: allocate(*array) for name, array in arrays.items()}
     if isinstance(backend, TileBackend):

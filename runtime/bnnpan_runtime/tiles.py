@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from bnnpan_runtime.contract import Tile, Window
 
-__all__ = ["even", "tile_count", "tiles", "window_shape"]
+__all__ = ["even", "tile_around", "tile_count", "tiles", "window_shape"]
 
 
 def even(length: int) -> int:
@@ -36,15 +36,22 @@ def tiles(height: int, width: int, tile: int, halo: int) -> Iterator[Tile]:
 
     Cores partition the scene; windows lie in the scene padded to even sides and start on even pixels.
     """
-    window_height, window_width = window_shape(height, width, tile, halo)
+    shape = window_shape(height, width, tile, halo)
     index = 0
     for row in range(0, height, tile):
-        top = _start(row - halo, window_height, even(height))
         for col in range(0, width, tile):
-            left = _start(col - halo, window_width, even(width))
             core = Window(row, col, min(tile, height - row), min(tile, width - col))
-            yield Tile(index, core, Window(top, left, window_height, window_width))
+            yield tile_around(core, index, (height, width), shape, halo)
             index += 1
+
+
+def tile_around(
+    core: Window, index: int, scene_shape: tuple[int, int], shape: tuple[int, int], halo: int
+) -> Tile:
+    """The tile of a core on even pixels: its window of `shape`, moved into the scene where it reaches out."""
+    top = _start(core.row - halo, shape[0], even(scene_shape[0]))
+    left = _start(core.col - halo, shape[1], even(scene_shape[1]))
+    return Tile(index, core, Window(top, left, *shape))
 
 
 def _start(wanted: int, side: int, length: int) -> int:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bnnpan_runtime.calibrate import SceneConstants
 from bnnpan_runtime.contract import Tile, Window
-from bnnpan_runtime.graph.protocol import Backend, DnTile, TileShape
+from bnnpan_runtime.graph.protocol import Backend, DnTile, TileBackend, TileShape
 from bnnpan_runtime.memory import Arrays, allocate, allocated_bytes
 from bnnpan_runtime.resample import Resampler
 from bnnpan_runtime.scene import Scene
@@ -24,7 +24,7 @@ from bnnpan_runtime.tile_engine import engine_arrays, tile_engine
 from bnnpan_runtime.tiles import window_shape
 from bnnpan_runtime.units import Pixels, mark_nodata, missing
 
-__all__ = ["Bench", "Layout", "Slot", "slot_count", "tile_layout", "worker_count"]
+__all__ = ["Bench", "Layout", "Slot", "slot_count", "tile_layout", "unmeasured", "worker_count"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,9 @@ def slot_count(threads: int, tiles: int) -> int:
     return min(threads + 1, tiles)
 
 
-def tile_layout(scene: Scene, resampler: Resampler, backend: Backend, tile: int, halo: int) -> Layout:
+def tile_layout(
+    scene: Scene, resampler: Resampler, backend: Backend | TileBackend, tile: int, halo: int
+) -> Layout:
     """Buffers for tiles of this size."""
     height, width = window_shape(scene.height, scene.width, tile, halo)
     core = (scene.bands, min(tile, scene.height), min(tile, scene.width))
@@ -95,11 +97,36 @@ class Slot:
         scene.read_pan(tile.window, self.pan)
         scene.read_ms(self.ms_window, self.ms)
 
+    def dn_tile(self, scene: Scene, resampler: Resampler, units: SceneUnits) -> DnTile:
+        """What an engine takes."""
+        return DnTile(
+            shape=TileShape.of(self.tile.window, self.tile.core, scene.grid.ratio),
+            rows=resampler.row_taps,
+            cols=resampler.col_taps,
+            pan=self.pan,
+            ms=self.ms,
+            product=self.product,
+            units=units,
+            pan_nodata=scene.pan_nodata,
+            ms_nodata=scene.ms_nodata,
+        )
+
+
+def unmeasured(slot: Slot, scene: Scene, out: NDArray[np.bool_]) -> None:
+    """Where the core of a filled slot has no measurement, into `out` `(bands, height, width)`."""
+    core, window = slot.tile.core, slot.tile.window
+    rows = slice(core.row - window.row, core.row - window.row + core.height)
+    cols = slice(core.col - window.col, core.col - window.col + core.width)
+    markers = (scene.pan_nodata, scene.ms_nodata)
+    missing(slot.pan[rows, cols], slot.ms, core, slot.ms_window, scene.grid, markers, out)
+
 
 class Bench:
     """Where one thread computes tiles."""
 
-    def __init__(self, layout: Layout, scene: Scene, resampler: Resampler, backend: Backend) -> None:
+    def __init__(
+        self, layout: Layout, scene: Scene, resampler: Resampler, backend: Backend | TileBackend
+    ) -> None:
         self._scene, self._resampler = scene, resampler
         self._engine = tile_engine(backend, resampler, layout.engine)
         self._missing: NDArray[np.bool_] | None = None
@@ -113,7 +140,8 @@ class Bench:
         if slot.skipped:
             slot.product[...] = scene.nodata
             return slot
-        self._engine.fuse(self._tile(slot, constants.units), slot.tile.window, constants.affines)
+        tile = slot.dn_tile(scene, self._resampler, constants.units)
+        self._engine.fuse(tile, slot.tile.window, constants.affines)
         if absent is not None and scene.nodata is not None:
             mark_nodata(slot.product, absent, scene.nodata)
         return slot
@@ -122,30 +150,9 @@ class Bench:
         """Where the core has no measurement; None if the scene has no marker for that."""
         if self._missing is None:
             return None
-        scene, core, shape = self._scene, slot.tile.core, self._shape(slot)
         absent: NDArray[np.bool_] = _view(self._missing, *slot.product.shape)
-        rows = slice(shape.core_row, shape.core_row + core.height)
-        cols = slice(shape.core_col, shape.core_col + core.width)
-        markers = (scene.pan_nodata, scene.ms_nodata)
-        missing(slot.pan[rows, cols], slot.ms, core, slot.ms_window, scene.grid, markers, absent)
+        unmeasured(slot, self._scene, absent)
         return absent
-
-    def _shape(self, slot: Slot) -> TileShape:
-        return TileShape.of(slot.tile.window, slot.tile.core, self._scene.grid.ratio)
-
-    def _tile(self, slot: Slot, units: SceneUnits) -> DnTile:
-        scene, resampler = self._scene, self._resampler
-        return DnTile(
-            shape=self._shape(slot),
-            rows=resampler.row_taps,
-            cols=resampler.col_taps,
-            pan=slot.pan,
-            ms=slot.ms,
-            product=slot.product,
-            units=units,
-            pan_nodata=scene.pan_nodata,
-            ms_nodata=scene.ms_nodata,
-        )
 
 
 def _view(buffer: NDArray[Any], *shape: int) -> NDArray[Any]:

@@ -60,7 +60,7 @@ class TestPlanning:
         threads: int = 1,
         tile: int | None = None,
     ) -> Plan:
-        return plan(scene, bundle, open_backend("native", bundle), budget_bytes, threads, tile)
+        return plan(scene, bundle.manifest, open_backend("native", bundle), budget_bytes, threads, tile)
 
     def test_the_terms_add_up_to_the_predicted_peak(self, scene: Scene, bundle: Bundle):
         decided = self.planned(scene, bundle)

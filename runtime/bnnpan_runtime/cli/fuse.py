@@ -13,11 +13,13 @@ from bnnpan_runtime.cli.options import (
     bit_depth_option,
     bundle_option,
     echo_json,
+    fallback_option,
     json_option,
     memory_option,
     scene_options,
     threads_option,
     tile_option,
+    wanted_bundle,
 )
 from bnnpan_runtime.cli.progress import progress_bar
 from bnnpan_runtime.memory import format_size, peak_bytes
@@ -36,6 +38,7 @@ __all__ = ["command"]
 )
 @memory_option
 @backend_option()
+@fallback_option
 @threads_option
 @tile_option
 @bit_depth_option("the bundle's; networks in scene units need none")
@@ -54,6 +57,7 @@ def command(
     out: str,
     memory: int,
     backend: str,
+    fallback: bool,
     threads: int,
     tile: int | None,
     bit_depth: int | None,
@@ -66,11 +70,14 @@ def command(
     The product appears under its name only when it is complete. A budget that cannot be kept is refused
     before anything is written, and the message names the smallest one that can.
 
+    A network that cannot run is refused, too: its bundle cannot be used, is made for other scenes, or does
+    not reproduce its golden tile. With --fallback, or by --backend classical, the classical method MTF-GLP-FS
+    makes the product instead; output and product say so. It needs no bundle, and takes any bands and ratio.
+
     \b
     Example:
       bnnpan fuse --pan pan.tif --ms ms.tif --out product.tif --memory 128MiB
     """
-    from bnnpan_runtime.bundle import Bundle
     from bnnpan_runtime.run import fuse
 
     if preview is not None:
@@ -79,25 +86,25 @@ def command(
         if preview.absolute() == Path(out).absolute():
             raise click.UsageError("--preview and --out name the same file")
         check_output(preview, (Path(pan), Path(ms)), overwrite)
-    opened = Bundle.open(bundle)
     with progress_bar("Fusing") as progress:
         report = fuse(
             pan,
             ms,
-            opened,
+            wanted_bundle(bundle, backend),
             out,
             memory=memory,
             backend=backend,
             threads=threads,
             tile=tile,
             bit_depth=bit_depth,
+            fallback=fallback,
             overwrite=overwrite,
             progress=progress,
         )
     if preview is not None:
         from bnnpan_runtime.preview import draw_comparison
 
-        draw_comparison(pan, ms, out, preview, opened.manifest.band_roles)
+        draw_comparison(pan, ms, out, preview, _band_roles(bundle, report))
         report = replace(report, measured_peak_bytes=peak_bytes())
     if as_json:
         echo_json(report.to_json())
@@ -105,7 +112,19 @@ def command(
         _print(report)
 
 
+def _band_roles(bundle: str, report: FuseReport) -> tuple[str, ...]:
+    """What the network's bundle says the bands are; nothing without a network."""
+    if report.method != "network":
+        return ()
+    from bnnpan_runtime.bundle import Bundle
+
+    return Bundle.open(bundle).manifest.band_roles
+
+
 def _print(report: FuseReport) -> None:
+    refused = "" if report.fallback_reason is None else f"; the network is refused: {report.fallback_reason}"
+    if report.method != "network":
+        click.echo(f"method    {report.method}, a classical one{refused}")
     skipped = f", {report.skipped_tiles} tiles without data skipped" if report.skipped_tiles else ""
     click.echo(
         f"product   {report.product}\n"

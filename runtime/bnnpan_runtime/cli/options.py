@@ -3,7 +3,8 @@
 --bundle     a bundle file or the name of a shipped one: fuse, plan
 --pan, --ms  the two rasters of a scene: fuse, plan, quality
 --memory     budget for the whole process: fuse, plan
---backend    engine that runs the network: fuse, plan, verify (there also "all")
+--backend    engine that runs the network, or "classical" for none: fuse, plan; an engine or "all": verify
+--fallback   what to do if the network cannot run: fuse, plan
 --threads    tiles computed at the same time: fuse, plan
 --tile       side of a tile: fuse, plan
 --bit-depth  bits of a uint16 scene: fuse, plan, quality
@@ -18,6 +19,7 @@ from typing import Any, TypeVar
 
 import click
 
+from bnnpan_runtime.classical import CLASSICAL
 from bnnpan_runtime.memory import parse_size
 
 __all__ = [
@@ -26,11 +28,13 @@ __all__ = [
     "bit_depth_option",
     "bundle_option",
     "echo_json",
+    "fallback_option",
     "json_option",
     "memory_option",
     "scene_options",
     "threads_option",
     "tile_option",
+    "wanted_bundle",
 ]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -83,16 +87,33 @@ def memory_option(function: _Function) -> _Function:
     )(function)
 
 
+def wanted_bundle(bundle: str, backend: str) -> str | None:
+    """The bundle to open: None for the classical method, unless one is named."""
+    source = click.get_current_context().get_parameter_source("bundle")
+    named = source is not click.core.ParameterSource.DEFAULT
+    return bundle if named or backend != CLASSICAL else None
+
+
 def backend_option(*, everything: bool = False) -> Callable[[_Function], _Function]:
-    """`--backend`, with "all" instead of "auto" if `everything`."""
-    first = "all" if everything else "auto"
+    """`--backend` of what makes a product; with `everything`, of networks only, "all" instead of "auto"."""
+    first, last = ("all", ()) if everything else ("auto", (CLASSICAL,))
+    without = "" if everything else "; classical makes the product without one"
     return click.option(
         "--backend",
-        type=click.Choice([first, *BACKENDS]),
+        type=click.Choice([first, *BACKENDS, *last]),
         default=first,
         show_default=True,
-        help="Engine that runs the network.",
+        help=f"Engine that runs the network{without}.",
     )
+
+
+def fallback_option(function: _Function) -> _Function:
+    """`--fallback`."""
+    return click.option(
+        "--fallback",
+        is_flag=True,
+        help="Let the classical method make the product if the network cannot run, and say so.",
+    )(function)
 
 
 def threads_option(function: _Function) -> _Function:

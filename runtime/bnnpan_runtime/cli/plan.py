@@ -11,11 +11,13 @@ from bnnpan_runtime.cli.options import (
     bit_depth_option,
     bundle_option,
     echo_json,
+    fallback_option,
     json_option,
     memory_option,
     scene_options,
     threads_option,
     tile_option,
+    wanted_bundle,
 )
 from bnnpan_runtime.memory import MIB
 
@@ -30,6 +32,7 @@ __all__ = ["command"]
 @scene_options
 @memory_option
 @backend_option()
+@fallback_option
 @threads_option
 @tile_option
 @bit_depth_option("the bundle's; networks in scene units need none")
@@ -40,6 +43,7 @@ def command(
     ms: str,
     memory: int,
     backend: str,
+    fallback: bool,
     threads: int,
     tile: int | None,
     bit_depth: int | None,
@@ -54,7 +58,15 @@ def command(
     from bnnpan_runtime.run import plan
 
     decided = plan(
-        pan, ms, bundle, memory=memory, backend=backend, threads=threads, tile=tile, bit_depth=bit_depth
+        pan,
+        ms,
+        wanted_bundle(bundle, backend),
+        memory=memory,
+        backend=backend,
+        threads=threads,
+        tile=tile,
+        bit_depth=bit_depth,
+        fallback=fallback,
     )
     if as_json:
         echo_json(decided.to_json())
@@ -68,6 +80,8 @@ def _print(plan: Plan) -> None:
         f"{plan.tiles} tiles of {plan.tile} pixels a side, windows of {height} x {width} (halo {plan.halo}),"
         f" {plan.threads} thread{'s' * (plan.threads > 1)}, backend {plan.backend}\n"
     )
+    if plan.fallback_reason is not None:
+        click.echo(f"not the network, which is refused: {plan.fallback_reason}\n")
     totals = {
         "predicted peak": plan.predicted_peak_bytes,
         "budget": plan.budget_bytes,

@@ -26,11 +26,8 @@ class BackendMemory:
     library_bytes: int
 
 
-class Backend(Protocol):
-    """Runs the two graphs of one bundle. `fuse` may be called from several threads, one arena each.
-
-    Images are in network units (`SceneUnits`), C-contiguous float32; height and width are even.
-    """
+class Engine(Protocol):
+    """Whatever computes tiles: what a plan needs to know of it."""
 
     name: str
     isa: str
@@ -42,8 +39,15 @@ class Backend(Protocol):
         ...
 
     def calibration_bytes(self, count: int, patch: int) -> int:
-        """What `calibrate` takes beyond its inputs, and gives back, for `count` patches `patch x patch`."""
+        """What a calibration takes beyond its patches, and gives back, for `count` of `patch x patch`."""
         ...
+
+
+class Backend(Engine, Protocol):
+    """Runs the network of one bundle. `fuse` may be called from several threads, one arena each.
+
+    Images are in network units (`SceneUnits`), C-contiguous float32; height and width are even.
+    """
 
     def calibrate(self, pan: Float32, lms: Float32) -> Float32:
         """Affines `(blocks, 2, channels)` of a scene from its patches.
@@ -137,13 +141,13 @@ class DnTile:
 
 
 @runtime_checkable
-class TileBackend(Backend, Protocol):
-    """A backend that takes tiles from DN to DN by itself, without a float image of them."""
+class TileBackend(Engine, Protocol):
+    """An engine that takes tiles from DN to DN by itself, without a float image of the whole."""
 
     def tile_arena_bytes(self, shape: TileShape, rows: AxisTaps, cols: AxisTaps) -> int:
         """Scratch for one tile of that shape; it does not depend on the phases."""
         ...
 
     def fuse_tile(self, tile: DnTile, affines: Float32, arena: NDArray[np.uint8]) -> None:
-        """Fill `tile.product`: the same DN as `fill_images`, `fuse` and `quantise` one after another."""
+        """Fill `tile.product`. A network's DN are those of `fill_images`, `fuse` and `quantise` in turn."""
         ...

@@ -1,0 +1,266 @@
+"""MTF-GLP-FS on board: what the ground side's version gives, in tiles, with statistics of a few patches."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from raw_scenes import RawScene, SceneWriter, read_raster, write_raster
+
+from bnnpan.baselines import fuse as ground_fuse
+from bnnpan.baselines.scene import prepare
+from bnnpan.data.sensors import UNKNOWN
+from bnnpan_runtime import fuse
+from bnnpan_runtime.bundle import Bundle
+from bnnpan_runtime.classical.calibrate import calibrate
+from bnnpan_runtime.classical.engine import ClassicalEngine
+from bnnpan_runtime.contract import Calibration, Phase, Window
+from bnnpan_runtime.errors import SceneError
+from bnnpan_runtime.graph.protocol import DnTile
+from bnnpan_runtime.grid import Grid
+from bnnpan_runtime.memory import allocate
+from bnnpan_runtime.product import sha256_of
+from bnnpan_runtime.scene import Scene, open_scene
+from bnnpan_runtime.tiles import tile_around
+from bnnpan_runtime.worker import Slot, tile_layout
+
+PLENTY = "4GiB"
+RANGE = 2047
+
+
+def classical(raw: RawScene, out: Path, **options: object) -> np.ndarray:
+    fuse(raw.pan, raw.ms, None, out, memory=PLENTY, backend="classical", overwrite=True, **options)
+    return read_raster(out)
+
+
+def textured(folder: Path, side: int, bands: int, ratio: int) -> RawScene:
+    """Noise at every scale, so that each tap of each filter counts; bands share it in part."""
+    random = np.random.default_rng(side + bands + ratio)
+    pan = random.random((side, side))
+    small = pan.reshape(side // ratio, ratio, side // ratio, ratio).mean(axis=(1, 3))
+    own = random.random((bands, *small.shape))
+    share = np.linspace(0.3, 1.5, bands)[:, None, None]
+    raw = RawScene(folder / "pan.tif", folder / "ms.tif")
+    write_raster(raw.pan, (200 + 1500 * pan[None]).astype(np.uint16))
+    write_raster(raw.ms, (100 + 1000 * share * small + 60 * own).astype(np.uint16))
+    return raw
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A scene as one tile: planes `(bands + 1, height, width)` in DN, gains, and the product."""
+
+    pan: np.ndarray
+    ms: np.ndarray
+    planes: np.ndarray
+    gains: np.ndarray
+    product: np.ndarray
+
+
+@contextmanager
+def opened(raw: RawScene, phase: Phase, patch: int, count: int) -> Iterator[tuple[Scene, ClassicalEngine]]:
+    with open_scene(raw.pan, raw.ms, None) as scene:
+        yield scene, ClassicalEngine(scene.grid, scene.bands, phase, Calibration(patch, count))
+
+
+def observed(engine: ClassicalEngine, tile: DnTile, arena: np.ndarray) -> np.ndarray:
+    return np.concatenate([strip.planes.copy() for strip in engine.observe(tile, arena)], axis=1)
+
+
+def whole(raw: RawScene, phase: Phase = "centred") -> Whole:
+    """Calibrated on the whole scene, a square one."""
+    side = read_raster(raw.pan).shape[1]
+    with opened(raw, phase, side, 1) as (scene, engine):
+        constants = calibrate(scene, engine)
+        layout = tile_layout(scene, engine.resampler, engine, side, engine.halo)
+        slot, arena = Slot(layout), allocate(*layout.engine["arena"])
+        core = Window(0, 0, side, side)
+        slot.read(scene, engine.resampler, tile_around(core, 0, (side, side), (side, side), engine.halo))
+        tile = slot.dn_tile(scene, engine.resampler, constants.units)
+        planes = observed(engine, tile, arena)
+        engine.fuse_tile(tile, constants.affines, arena)
+    units = constants.units
+    planes = planes + np.array([*units.ms_offset, units.pan_offset])[:, None, None]
+    return Whole(slot.pan, read_raster(raw.ms), planes, constants.affines, slot.product)
+
+
+class TestGroundVersion:
+    """Statistics of the whole image on both sides."""
+
+    @pytest.mark.parametrize(("side", "bands", "ratio"), [(200, 4, 4), (198, 6, 2), (192, 3, 3), (192, 8, 6)])
+    def test_every_step_is_the_same_within_rounding(self, tmp_path: Path, side: int, bands: int, ratio: int):
+        ours = whole(textured(tmp_path, side, bands, ratio))
+        pan, ms = ours.pan.astype(float), ours.ms.astype(float)
+        theirs = prepare(pan, ms, np.ones(pan.shape, bool), UNKNOWN, ratio, "centred")
+        smooth = theirs.low_pass_pan()
+        assert np.abs(ours.planes[:-1] - theirs.lms).max() < 1e-5 * RANGE
+        assert np.abs(ours.planes[-1] - smooth[0]).max() < 1e-5 * RANGE
+        gains = theirs.covariance(theirs.lms, pan) / theirs.covariance(smooth, pan)
+        assert np.allclose(ours.gains, gains, rtol=1e-4)
+        product = ground_fuse("MTF-GLP-FS", pan, ms, UNKNOWN, ratio, "centred")
+        assert np.abs(ours.product - np.clip(product, 0, None)).max() < 0.5 + 1e-4 * RANGE
+
+    def test_the_toolbox_phase_differs_by_its_filter_whose_sum_is_not_one(self, tmp_path: Path):
+        ours = whole(textured(tmp_path, 200, 4, 4), "toolbox")
+        pan, ms = ours.pan.astype(float), ours.ms.astype(float)
+        theirs = prepare(pan, ms, np.ones(pan.shape, bool), UNKNOWN, 4, "toolbox")
+        smooth = theirs.low_pass_pan()[0] / theirs.constant_at_ms(0.3)
+        inner = (slice(60, -60),) * 2  # the toolbox interpolates in a circle
+        assert np.abs(ours.planes[:-1] - theirs.lms)[:, *inner].max() < 1e-5 * RANGE
+        # The toolbox also tapers the Gaussian with a window.
+        assert np.abs(ours.planes[-1] - smooth)[inner].max() < 5e-3 * RANGE
+
+    def test_sixteen_patches_give_nearly_the_gains_of_the_whole(self, tmp_path: Path):
+        raw = textured(tmp_path, 600, 4, 4)
+        with opened(raw, "centred", 64, 16) as (scene, engine):
+            sampled = calibrate(scene, engine).affines
+        assert np.allclose(sampled, whole(raw).gains, rtol=0.05)
+
+
+SCENES = {
+    "even": {},
+    "odd sides": {"height": 201, "width": 183},
+    "uint8": {"dtype": "uint8"},
+    "eight bands": {"bands": 8},
+    "offset by part pixels": {"height": 150, "width": 131, "ms_shape": (50, 50), "offset": (1.5, 0.5)},
+    "MS much larger": {"height": 150, "width": 130, "ms_shape": (70, 90), "offset": (60, 101)},
+    "ratio 3": {"height": 180, "width": 180, "ms_shape": (60, 60), "georeferenced": False},
+    "NoData": {"height": 260, "width": 240, "nodata": 0},
+}
+
+
+@pytest.mark.parametrize("kind", SCENES)
+def test_tiles_and_threads_do_not_change_a_bit(write_scene: SceneWriter, tmp_path: Path, kind: str):
+    def punch(pan: np.ndarray, ms: np.ndarray) -> None:
+        if kind == "NoData":
+            pan[:100, :90] = 0
+            ms[:, 40:43, 10:17] = 0
+
+    raw = write_scene(**SCENES[kind], change=punch)
+    classical(raw, tmp_path / "whole.tif", tile=512)
+    for tile, threads in ((16, 1), (50, 3), (64, 2), (128, 1)):
+        classical(raw, tmp_path / "tiled.tif", tile=tile, threads=threads)
+        assert sha256_of(tmp_path / "tiled.tif") == sha256_of(tmp_path / "whole.tif")
+
+
+def test_the_halo_is_just_enough(tmp_path: Path):
+    """A PAN pixel further away than the halo changes nothing; the nearest that counts lies close to it."""
+    raw = textured(tmp_path, 400, 2, 4)
+    with opened(raw, "centred", 64, 4) as (scene, engine):
+        constants, halo = calibrate(scene, engine), engine.halo
+        shape = (16 + 2 * halo, 16 + 2 * halo)
+        layout = tile_layout(scene, engine.resampler, engine, 16, halo)
+        slot, arena = Slot(layout), allocate(*layout.engine["arena"])
+        slot.read(scene, engine.resampler, tile_around(Window(200, 200, 16, 16), 0, (400, 400), shape, halo))
+        tile = slot.dn_tile(scene, engine.resampler, constants.units)
+
+        before = observed(engine, tile, arena)
+        assert slot.pan.shape == shape
+        slot.pan[0], slot.pan[-1], slot.pan[:, 0], slot.pan[:, -1] = 0, 65535, 65535, 0
+        beyond = observed(engine, tile, arena)
+        slot.pan[: 4 * 4], slot.pan[-4 * 4 :] = 65535, 65535
+        assert np.abs(beyond - before).max() < 1e-2  # of 65535: the last taps of both filters
+        assert not np.array_equal(observed(engine, tile, arena), before)
+
+
+class TestNoData:
+    def test_it_is_where_the_network_has_it(self, write_scene: SceneWriter, bundle: Bundle, tmp_path: Path):
+        def punch(pan: np.ndarray, ms: np.ndarray) -> None:
+            pan[100:130, 7:40] = 0
+            ms[:, 10:12, 20:22] = 0
+            ms[2, 30, 30] = 0
+
+        raw = write_scene(201, 180, nodata=0, change=punch)
+        fuse(raw.pan, raw.ms, bundle, tmp_path / "network.tif", memory=PLENTY, backend="native")
+        product = classical(raw, tmp_path / "out.tif")
+        assert np.array_equal(product == 0, read_raster(tmp_path / "network.tif") == 0)
+
+    def test_it_does_not_count_for_the_gains(self, tmp_path: Path):
+        raw = textured(tmp_path, 400, 4, 4)
+        gains = []
+        for blank in (0, 200):
+            pan, ms = read_raster(raw.pan), read_raster(raw.ms)
+            pan[:, :, :blank], ms[:, :, : blank // 4] = 65535, 65535
+            folder = tmp_path / str(blank)
+            folder.mkdir()
+            part = RawScene(folder / "pan.tif", folder / "ms.tif")
+            write_raster(part.pan, pan, nodata=65535)
+            write_raster(part.ms, ms, nodata=65535)
+            with opened(part, "centred", 64, 16) as (scene, engine):
+                gains.append(calibrate(scene, engine).affines)
+        assert np.allclose(*gains, rtol=0.05)
+
+    def test_a_scene_without_any_measurement_is_refused(self, write_scene: SceneWriter, tmp_path: Path):
+        def blank(pan: np.ndarray, ms: np.ndarray) -> None:
+            pan[...] = 0
+
+        raw = write_scene(nodata=0, change=blank)
+        with pytest.raises(SceneError, match="no calibration patch holds data"):
+            classical(raw, tmp_path / "out.tif")
+        assert not (tmp_path / "out.tif").exists()
+
+
+def test_a_flat_pan_adds_nothing(write_scene: SceneWriter, tmp_path: Path):
+    def flatten(pan: np.ndarray, ms: np.ndarray) -> None:
+        pan[...] = 700
+
+    raw = write_scene(200, 200, change=flatten)
+    ours = whole(raw)
+    assert not ours.gains.any()
+    assert np.abs(classical(raw, tmp_path / "out.tif") - ours.planes[:-1]).max() < 0.501
+
+
+def test_it_takes_any_bands_and_ratio_and_the_product_says_what_made_it(
+    write_scene: SceneWriter, tmp_path: Path
+):
+    raw = write_scene(180, 180, ms_shape=(60, 60), bands=7, georeferenced=False)
+    report = fuse(raw.pan, raw.ms, None, tmp_path / "out.tif", memory=PLENTY, backend="classical")
+    assert (report.backend, report.method, report.fallback_reason) == ("classical", "MTF-GLP-FS", None)
+    with rasterio.open(tmp_path / "out.tif") as product:
+        assert product.count == 7
+        tags = product.tags()
+    assert tags["BNNPAN_BACKEND"] == "classical"
+    assert tags["BNNPAN_METHOD"] == "MTF-GLP-FS: a classical method, no network"
+    assert not {"BNNPAN_BUNDLE", "BNNPAN_FALLBACK_REASON"} & set(tags)
+
+
+def test_equal_pixel_sizes_are_refused(write_scene: SceneWriter, tmp_path: Path):
+    raw = write_scene(128, 128, ms_shape=(128, 128), georeferenced=False)
+    with pytest.raises(SceneError, match="ratio of 1"):
+        classical(raw, tmp_path / "out.tif")
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.5, 1.25, -3.0, 61.0])
+def test_the_halo_does_not_grow_with_the_offset(offset: float):
+    sizes = [ClassicalEngine(Grid(4, here, here), 4, "centred", Calibration()).halo for here in (0.0, offset)]
+    assert abs(sizes[1] - sizes[0]) <= 2
+
+
+FORBIDDEN = """
+import sys
+from bnnpan_runtime import fuse
+fuse(*sys.argv[1:3], None, sys.argv[3], memory="4GiB", backend="classical")
+names = ("bnnpan", "scipy", "onnxruntime", "ai_edge_litert", "bnnpan_runtime.graph.libbnnpan")
+print([name for name in names if name in sys.modules])
+"""
+
+
+def test_it_needs_numpy_and_rasterio_alone(
+    write_scene: SceneWriter, tmp_path: Path, subprocess_environment: dict[str, str]
+):
+    raw = write_scene()
+    result = subprocess.run(
+        [sys.executable, "-c", FORBIDDEN, raw.pan, raw.ms, tmp_path / "out.tif"],
+        env=subprocess_environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout == "[]\n"
