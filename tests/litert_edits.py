@@ -103,7 +103,7 @@ def own_constant(
     values = np.frombuffer(data, np.int32 if tensor.type else np.float32).reshape(tensor.shape)
     buffer.data = np.frombuffer(np.ascontiguousarray(change(values)).tobytes(), np.uint8)
     model.buffers.append(buffer)
-    tensor.buffer, tensor.name = len(model.buffers) - 1, tensor.name + b"/changed"
+    tensor.buffer, tensor.name = len(model.buffers) - 1, None
     graph.tensors.append(tensor)
     inputs = list(operator.inputs)
     inputs[place] = len(graph.tensors) - 1

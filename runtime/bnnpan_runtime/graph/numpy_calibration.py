@@ -32,7 +32,7 @@ _FEATURE_PLANES, _PRIOR_PLANES = 9, 4
 3 were measured."""
 
 _LIBRARY_BYTES = 2 * 2**20
-"""BLAS packs matrices into buffers of its own."""
+"""BLAS packs matrices into buffers of its own, and keeps them."""
 
 Weights = Mapping[str, NDArray[Any]]
 Vector = NDArray[np.float64]
