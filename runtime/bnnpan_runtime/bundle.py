@@ -126,7 +126,9 @@ def _locate(path_or_name: str | os.PathLike[str]) -> Path:
 
 def _parse_manifest(path: Path, raw: bytes) -> Manifest:
     try:
-        manifest = Manifest.from_json(json.loads(raw, parse_constant=_refuse_constant))
+        value = json.loads(raw, parse_constant=_refuse_constant)
+        json.dumps(value, ensure_ascii=False).encode()  # lone surrogates, which no log or tag can hold
+        manifest = Manifest.from_json(value)
         _check_values(manifest)
     except KeyError as error:
         raise BundleError(f"{path}: {MANIFEST_NAME}: field {error} is missing") from error

@@ -26,6 +26,9 @@ AnyPath = str | os.PathLike[str]
 
 _log = logging.getLogger(__name__)
 
+_LONGEST_REASON = 500
+"""Letters."""
+
 
 @dataclass(frozen=True)
 class Method:
@@ -111,7 +114,9 @@ def _accepted(error: BundleError | BackendError | MismatchError, fallback: bool)
         raise type(error)(
             f"{error}; with --fallback the classical method makes the product instead"
         ) from error
-    reason = " ".join(str(error).split())
+    # What a damaged bundle says goes into logs and tags.
+    text = " ".join(str(error).split())
+    reason = "".join(letter if letter.isprintable() else "?" for letter in text)[:_LONGEST_REASON]
     _log.warning("the network is refused, the classical method %s makes the product: %s", METHOD, reason)
     return reason
 

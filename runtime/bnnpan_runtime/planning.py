@@ -124,7 +124,7 @@ def _tile_sides(scene: Scene, backend: Engine, halo: int, tile: int | None) -> l
         return [side]
     if tile is None:
         # Of the sizes that take in the whole scene, the smallest is enough.
-        return [side for side in TILES if side // 2 < max(scene.padded)]
+        return [side for side in TILES if side // 2 < max(scene.padded)] or [min(TILES)]
     if tile < SMALLEST_TILE or tile % 2:
         raise BackendError(
             f"a tile of {tile} PAN pixels was asked for; it must be even, {SMALLEST_TILE} or more"

@@ -121,13 +121,14 @@ def _prepared(
     budget_bytes = _budget(memory)
     if threads < 1:
         raise BackendError(f"{threads} threads were asked for; at least 1 is needed")
-    of_this_run = reset_peak()
+    reset_peak()
     with (
         raster_cache(SMALLEST_CACHE),
         open_method(pan, ms, bundle, backend, bit_depth, fallback=fallback) as method,
     ):
-        peak = peak_bytes() if of_this_run else 0
-        decided = make_plan(method.scene, method.recipe, method.engine, budget_bytes, threads, tile, peak)
+        decided = make_plan(
+            method.scene, method.recipe, method.engine, budget_bytes, threads, tile, peak_bytes()
+        )
         with raster_cache(decided.gdal_cache_bytes):
             yield _Job(method, replace(decided, fallback_reason=method.fallback_reason))
 

@@ -60,7 +60,7 @@ def scored(named: Sequence[tuple[str, Network]], data: Path) -> tuple[list[str],
     classical = run(scenes, [], baseline_methods(["EXP", REFERENCE])).scores
     rows = {name: [only(classical, name)] for name in ("EXP", REFERENCE)}
     for name, network in named:
-        rows.setdefault(name, []).append(only(run(scenes, [network], []).scores, "bnnpan"))
+        rows.setdefault(name, []).append(only(run(scenes, [network], []).scores, network.name))
     unseen = [scene.name for scene in scenes if scene.name.split("_")[0] in kinds]
     return unseen, rows
 

@@ -64,10 +64,10 @@ from bnnpan_runtime.graph.numpy_calibration import calibrate, calibration_bytes
 from bnnpan_runtime.memory import peak_bytes, reset_peak, resident_bytes
 from bnnpan_runtime.weights import weights_layout
 
-channels, latent, count, patch = map(int, sys.argv[1:])
-shape = NetworkShape(4, 4, channels, 2, latent, 2, outer_skip=True, pooled_encoder="rectified")
+bands, channels, latent, count, patch = map(int, sys.argv[1:])
+shape = NetworkShape(bands, 4, channels, 2, latent, 2, outer_skip=True, pooled_encoder="rectified")
 weights = {name: np.ones(item.shape, item.dtype) for name, item in weights_layout(shape).items()}
-pan, lms = (np.ones((count, bands, patch, patch), np.float32) for bands in (1, 4))
+pan, lms = (np.ones((count, planes, patch, patch), np.float32) for planes in (1, bands))
 before = resident_bytes()
 reset_peak()
 calibrate(weights, shape, pan, lms)
@@ -76,13 +76,21 @@ print(peak_bytes() - before, calibration_bytes(shape, count, patch), resident_by
 
 
 @pytest.mark.parametrize(
-    ("channels", "latent", "count", "patch"),
-    [(8, 8, 16, 64), (32, 32, 16, 64), (16, 128, 16, 64), (64, 16, 4, 64)],
+    ("bands", "channels", "latent", "count", "patch"),
+    [
+        (4, 8, 8, 16, 64),
+        (4, 32, 32, 16, 64),
+        (4, 16, 128, 16, 64),
+        (4, 64, 16, 4, 64),
+        (64, 8, 16, 16, 64),
+        (8, 8, 8, 64, 64),
+        (4, 256, 32, 4, 16),
+    ],
 )
 def test_it_takes_what_was_promised_and_gives_it_back(
-    channels: int, latent: int, count: int, patch: int
+    bands: int, channels: int, latent: int, count: int, patch: int
 ) -> None:
-    arguments = map(str, (channels, latent, count, patch))
+    arguments = map(str, (bands, channels, latent, count, patch))
     command = [sys.executable, "-c", MEASURED, *arguments]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     taken, promised, kept = map(int, result.stdout.split())

@@ -19,6 +19,7 @@ from bnnpan.baselines.scene import prepare
 from bnnpan.data.sensors import UNKNOWN
 from bnnpan_runtime import fuse
 from bnnpan_runtime.bundle import Bundle
+from bnnpan_runtime.calibrate import patch_windows
 from bnnpan_runtime.classical.calibrate import calibrate
 from bnnpan_runtime.classical.engine import ClassicalEngine
 from bnnpan_runtime.contract import Calibration, Phase, Window
@@ -205,6 +206,30 @@ class TestNoData:
         with pytest.raises(SceneError, match="no calibration patch holds data"):
             classical(raw, tmp_path / "out.tif")
         assert not (tmp_path / "out.tif").exists()
+
+    def test_a_scene_whose_patches_see_data_only_around_them_is_refused(
+        self, write_scene: SceneWriter, tmp_path: Path
+    ):
+        def leave_an_island(pan: np.ndarray, ms: np.ndarray) -> None:
+            away = np.ones(pan.shape, bool)
+            away[248:264, 296:312] = False
+            pan[away], ms[ms == 0] = 0, 1
+
+        raw = write_scene(512, 512, nodata=0, change=leave_an_island)
+        with open_scene(raw.pan, raw.ms, None) as scene:
+            engine = ClassicalEngine(scene.grid, scene.bands, "centred", Calibration(64, 1))
+            (patch,) = patch_windows(scene, engine.resampler, engine.calibration)
+            assert patch.col + 64 < 296 < patch.col + 64 + engine.halo and patch.row < 248 < patch.row + 64
+            with pytest.raises(SceneError, match="no calibration patch holds data"):
+                calibrate(scene, engine)
+
+
+@pytest.mark.parametrize("bands", [1, 3])
+@pytest.mark.parametrize("ratio", [2, 8, 16])
+def test_a_low_and_wide_scene_is_fused(write_scene: SceneWriter, tmp_path: Path, bands: int, ratio: int):
+    shape = (64 // ratio, 1024 // ratio)
+    raw = write_scene(64, 1024, ms_shape=shape, bands=bands, georeferenced=False)
+    assert classical(raw, tmp_path / "out.tif").shape == (bands, 64, 1024)
 
 
 def test_a_flat_pan_adds_nothing(write_scene: SceneWriter, tmp_path: Path):

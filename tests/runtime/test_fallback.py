@@ -106,6 +106,23 @@ class TestRefusedNetworks:
         (damaged := tmp_path / "damaged.bnnpan").write_bytes(content)
         self.check(write_scene(), damaged, tmp_path / "out.tif", 4, "damaged.bnnpan")
 
+    @pytest.mark.parametrize(
+        ("name", "words"), [("\ud800", "surrogates not allowed"), ("a\0b" + 600 * "c", "a?bccc")]
+    )
+    def test_a_bundle_whose_words_cannot_be_printed(
+        self, write_scene: SceneWriter, bundle: Bundle, tmp_path: Path, name: str, words: str
+    ):
+        manifest = json.dumps({name: 1, **bundle.manifest.to_json()}).encode()
+        with zipfile.ZipFile(strange := tmp_path / "strange.bnnpan", "w") as archive:
+            archive.writestr(zipfile.ZipInfo(MANIFEST_NAME), manifest)
+            for entry in bundle.manifest.files:
+                archive.writestr(zipfile.ZipInfo(entry), bundle.read(entry))
+        raw, out = write_scene(), tmp_path / "out.tif"
+        report = fuse(raw.pan, raw.ms, strange, out, memory=AMPLE, fallback=True)
+        assert report.fallback_reason is not None
+        assert words in report.fallback_reason and len(report.fallback_reason) <= 500
+        assert tags_of(out)["BNNPAN_FALLBACK_REASON"] == report.fallback_reason
+
     def test_a_bundle_for_other_bands(self, write_scene: SceneWriter, tmp_path: Path):
         raw = write_scene(bands=8)
         self.check(raw, "bgrn-x4", tmp_path / "out.tif", 3, "MS has 8 bands, bundle bgrn-x4 takes 4")

@@ -67,21 +67,19 @@ class _Patches:
                 total[place] += _sum_of_measured(dn, nodata)
                 count[place] += dn.size if nodata is None else np.count_nonzero(dn != nodata)
         if not count.all():
-            raise SceneError(
-                f"{scene.pan.name}: no calibration patch holds data; use a scene with more of it"
-            )
+            raise _no_data(scene)
         pan, *bands = (total / count).astype(np.float32).tolist()
         ones, zeros = (1.0,) * scene.bands, (0.0,) * scene.bands
         return SceneUnits(pan, 1.0, tuple(bands), ones, zeros, zeros)
 
     def gains(self, units: SceneUnits) -> NDArray[np.float32]:
-        """One per band; 0 where the PAN has no detail at MS resolution."""
+        """One per band; 0 where the PAN has no detail at MS resolution. Raises SceneError without data."""
         sums = [self._sums(slot, units) for slot in self._read()]
         count, pan, *others = (fsum(column) for column in zip(*sums, strict=True))
+        if not count:
+            raise _no_data(self._scene)
         planes, products = others[: len(others) // 2], others[len(others) // 2 :]
-        covariance = [
-            product - plane * pan / max(count, 1.0) for plane, product in zip(planes, products, strict=True)
-        ]
+        covariance = [product - plane * pan / count for plane, product in zip(planes, products, strict=True)]
         *bands, smooth = covariance
         flat = smooth <= _SMALLEST_VARIANCE * count
         return np.array([0.0 if flat else band / smooth for band in bands], np.float32)
@@ -112,6 +110,10 @@ class _Patches:
         pan: Plane = np.concatenate([pan for pan, _ in strips]).astype(np.float64)
         planes: Plane = np.concatenate([planes for _, planes in strips], axis=1).astype(np.float64)
         return [float(pan.size), fsum(pan), *map(fsum, planes), *(fsum(plane * pan) for plane in planes)]
+
+
+def _no_data(scene: Scene) -> SceneError:
+    return SceneError(f"{scene.pan.name}: no calibration patch holds data; use a scene with more of it")
 
 
 def _sum_of_measured(dn: Pixels, nodata: int | None) -> int:

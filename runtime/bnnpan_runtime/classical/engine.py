@@ -168,6 +168,7 @@ class ClassicalEngine:
             "scratch": max(
                 self._shrinker.scratch_floats(height, width),
                 self.resampler.most_scratch_floats(planes, rows, width),
+                rows * width,  # what the PAN adds to a band of a strip
             ),
         }
 

@@ -8,7 +8,7 @@ not be stored once more in the form of that engine. Means over pixels are taken 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,12 @@ _FEATURE_PLANES, _PRIOR_PLANES = 9, 4
 """How many times all features of a patch, or all of the encoder's, exist while it is worked on; up to 7.5 and
 3 were measured."""
 
+_INPUT_PLANES = 2
+"""How many times the bands and PAN of a patch exist: as an image, and in what its convolution makes of it."""
+
+_SIGN_COPIES = 5
+"""How many times the signs of a block exist in float32 or wider while they are unpacked."""
+
 _LIBRARY_BYTES = 2 * 2**20
 """BLAS packs matrices into buffers of its own, and keeps them."""
 
@@ -42,8 +48,10 @@ def calibration_bytes(network: NetworkShape, count: int, patch: int) -> int:
     """What `calibrate` takes beyond its inputs, and gives back: features of all patches, and work on one."""
     plane_bytes = 4 * patch * patch
     kept_bytes = count * network.channels * plane_bytes
-    work_bytes = max(_FEATURE_PLANES * network.channels, _PRIOR_PLANES * network.latent) * plane_bytes
-    return _LIBRARY_BYTES + kept_bytes + work_bytes
+    planes = max(_FEATURE_PLANES * network.channels, _PRIOR_PLANES * network.latent)
+    work_bytes = (planes + _INPUT_PLANES * (network.bands + 1)) * plane_bytes
+    signs_bytes = _SIGN_COPIES * 4 * 4 * 9 * network.channels**2
+    return _LIBRARY_BYTES + kept_bytes + work_bytes + signs_bytes
 
 
 def calibrate(weights: Weights, network: NetworkShape, pan: Float32, lms: Float32) -> Float32:
@@ -81,9 +89,9 @@ def _features(weights: Weights, network: NetworkShape, pan: Float32, lms: Float3
     return features
 
 
-def _images(pan: Float32, lms: Float32) -> list[Float32]:
-    """The network's input images: bands first, PAN last."""
-    return [np.concatenate(pair) for pair in zip(lms, pan, strict=True)]
+def _images(pan: Float32, lms: Float32) -> Iterator[Float32]:
+    """The network's input images, one at a time: bands first, PAN last."""
+    return (np.concatenate(pair) for pair in zip(lms, pan, strict=True))
 
 
 def _prior(weights: Weights, network: NetworkShape, pan: Float32, lms: Float32) -> Vector:
