@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
 from bnnpan.data.pairs import Pair
-from bnnpan_runtime.scene_units import Moments, SceneUnits, block_means, mix, moments, scene_units
+from bnnpan.data.wald import seen_by_ms
+from bnnpan_runtime.scene_units import Moments, SceneUnits, add_shares, block_means, moments, scene_units
 
 __all__ = [
     "Appearance",
@@ -26,12 +27,13 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Patch:
-    """A window of a pair in DN, and its PAN as a mix: `pan` is `pan_mix` of the PAN's sources.
+    """A window of a pair in DN, and its PAN as a mix: `pan` is `pan_mix` of the PAN's sources, maybe noisy.
 
-    The sources are the pair's sharp bands, then its own PAN.
+    The sources are the pair's sharp bands, then its own PAN. `window` indexes the last two axes of the pair.
     """
 
     pair: Pair
+    window: tuple[Any, ...]
     pan: NDArray[np.float32]
     lms: NDArray[np.float32]
     gt: NDArray[np.float32]
@@ -40,6 +42,9 @@ class Patch:
 
 Images = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 """PAN, LMS and ground truth in network units."""
+
+Sources = NDArray[np.float32]
+"""`(bands + 1, height, width)` in DN: what PANs are mixed from."""
 
 Bands = NDArray[np.float32]
 """One value per band."""
@@ -81,6 +86,7 @@ class SceneAppearance:
 
     def __init__(self, pairs: Sequence[Pair]) -> None:
         self._moments: Mapping[str, Moments] = {pair.name: _moments(pair) for pair in pairs}
+        self._low: Mapping[str, Sources] = {pair.name: _low(pair) for pair in pairs}
 
     def __call__(self, patch: Patch, random: Generator) -> tuple[Images, Bands, Bands]:  # noqa: D102
         mean, covariance = self._moments[patch.pair.name]
@@ -89,7 +95,10 @@ class SceneAppearance:
         choice[:bands, :bands] = np.eye(bands)
         choice[bands, bands:] = patch.pan_mix
         units = scene_units(choice @ mean, choice @ covariance @ choice.T)
-        return in_units(units, patch.pan, patch.lms, patch.gt), *band_units(units, patch.pair.dn_scale)
+        # Without the noise of a simulated PAN, little of which passes.
+        pan_low = np.tensordot(patch.pan_mix, self._low[patch.pair.name][patch.window], 1)[None]
+        images = in_units(units, patch.pan, patch.lms, patch.gt, pan_low)
+        return images, *band_units(units, patch.pair.dn_scale)
 
 
 def pair_units(pair: Pair) -> SceneUnits:
@@ -106,14 +115,30 @@ def band_units(units: SceneUnits, dn_scale: float) -> tuple[Bands, Bands]:
 
 
 def in_units(
-    units: SceneUnits, pan: NDArray[np.float32], lms: NDArray[np.float32], gt: NDArray[np.float32]
+    units: SceneUnits,
+    pan: NDArray[np.float32],
+    lms: NDArray[np.float32],
+    gt: NDArray[np.float32],
+    pan_low: NDArray[np.floating[Any]] | None = None,
 ) -> Images:
-    """PAN `(1, height, width)`, LMS and ground truth `(bands, height, width)` from DN to network units."""
+    """PAN `(1, height, width)`, LMS and ground truth `(bands, height, width)` from DN to network units.
+
+    `pan_low` is the PAN as MS sees it (`seen_by_ms`), which only units that inject nothing can do without.
+    """
     offset, scale = (np.array(v, np.float32)[:, None, None] for v in (units.ms_offset, units.ms_scale))
-    detail = (pan - np.float32(units.pan_offset)) / np.float32(units.pan_scale)
+    pan_scale = np.float32(units.pan_scale)
     bands = (lms - offset) / scale
-    mix(units, detail[0], bands)
-    return detail, bands, (gt - offset) / scale
+    if units.injects:
+        if pan_low is None:
+            raise ValueError("units that inject detail of the PAN need the PAN as MS sees it")
+        detail = ((pan - pan_low) / pan_scale).astype(np.float32)
+        add_shares(units.injected, detail[0], bands)
+    return (pan - np.float32(units.pan_offset)) / pan_scale, bands, (gt - offset) / scale
+
+
+def _low(pair: Pair) -> Sources:
+    """What a PAN may be mixed from, as MS sees it."""
+    return seen_by_ms(np.concatenate([pair.sharp, pair.pan]), pair.ratio, pair.phase).astype(np.float32)
 
 
 def _moments(pair: Pair) -> Moments:

@@ -71,6 +71,13 @@ class Pair:
     simulated_pan: bool
     lms_variants: NDArray[np.float32]
     """`(variants, bands, height, width)`: the LMS as other MTF gains would give it; may hold no variant."""
+    phase: Phase
+    """Where MS samples lie on the PAN grid."""
+
+    @property
+    def ratio(self) -> int:
+        """MS pixel size over PAN pixel size."""
+        return self.pan.shape[1] // self.ms.shape[1]
 
 
 def load_pairs(
@@ -150,6 +157,7 @@ def _load_pair(
         dn_scale=float(2 ** item["bit_depth"] - 1),
         simulated_pan="pan" not in item["files"],
         lms_variants=np.array(variants, np.float32).reshape(len(variants), *gt.shape),
+        phase=phase,
     )
 
 

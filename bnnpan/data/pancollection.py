@@ -24,7 +24,7 @@ from bnnpan.data.lms import interp23tap
 from bnnpan.data.pairs import Pair
 from bnnpan.data.patches import turned
 from bnnpan.data.sensors import find_sensor
-from bnnpan.data.wald import degrade_ms, mtf_filter
+from bnnpan.data.wald import degrade_ms, mtf_filter, seen_by_ms
 from bnnpan_runtime.contract import Units
 from bnnpan_runtime.errors import ConfigError
 from bnnpan_runtime.scene_units import SceneUnits
@@ -160,7 +160,8 @@ class PanCollection:
         pair = self._pair(index, ())
         scene = self._units == "scene"
         units = pair_units(pair) if scene else SceneUnits.of_bit_depth(pair.dn_scale, self.bands)
-        return in_units(units, pair.pan, pair.lms, pair.gt), *band_units(units, pair.dn_scale)
+        pan_low = seen_by_ms(pair.pan, self.ratio, pair.phase) if scene else None
+        return in_units(units, pair.pan, pair.lms, pair.gt, pan_low), *band_units(units, pair.dn_scale)
 
     def _pair(self, index: int, bands: tuple[str, ...]) -> Pair:
         pan, lms, ms, gt = self._read(index)
@@ -179,6 +180,7 @@ class PanCollection:
             dn_scale=float(2**self.bit_depth - 1),
             simulated_pan=False,
             lms_variants=np.empty((0, *gt.shape), np.float32),
+            phase="toolbox",
         )
 
     def _phase(self, index: int) -> tuple[int, int]:

@@ -114,7 +114,7 @@ class PatchSampler:
         pan = np.tensordot(mix, np.concatenate([pair.sharp[window], pair.pan[window]]), 1)[None]
         if noise:
             pan = pan + random.standard_normal(pan.shape) * (noise * pan.mean())
-        patch = Patch(pair, np.asarray(pan, np.float32), lms, pair.gt[window], mix)
+        patch = Patch(pair, window, np.asarray(pan, np.float32), lms, pair.gt[window], mix)
         images, level, contrast = self._appearance(patch, random)
         turn = random.random(3) < 0.5 if self._augmentation.flips else np.zeros(3, bool)
         pan, lms, truth = (turned(image, turn) for image in images)

@@ -13,9 +13,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.signal import fftconvolve
 
+from bnnpan.data.lms import interp23tap
 from bnnpan.data.resize import cubic
 from bnnpan.data.sensors import Sensor, find_sensor
+from bnnpan_runtime.contract import Phase
 from bnnpan_runtime.errors import SceneError
+from bnnpan_runtime.scene_units import MS_GAIN
 
 __all__ = [
     "degrade",
@@ -24,6 +27,7 @@ __all__ = [
     "gaussian_low_pass",
     "mtf_filter",
     "mtf_kernel",
+    "seen_by_ms",
     "shrink_pan",
 ]
 
@@ -100,12 +104,24 @@ def degrade_ms_centred(ms: ArrayLike, gains: Sequence[float], ratio: int = 4) ->
     A Gaussian with the given gain at the low-resolution Nyquist frequency, normalised; border repeated.
     `ms` is `(bands, height, width)`, height and width multiples of `ratio`.
     """
-    bands = _divisible(ms, ratio)
-    reduced = []
-    for band, gain in zip(bands, gains, strict=True):
-        taps = _gaussian_taps(gain, ratio)
-        reduced.append(_reduce_axis(_reduce_axis(band, taps, ratio, -2, "edge"), taps, ratio, -1, "edge"))
-    return np.stack(reduced)
+    return np.stack([_sampled(band, gain, ratio) for band, gain in zip(np.asarray(ms), gains, strict=True)])
+
+
+def seen_by_ms(sharp: ArrayLike, ratio: int, phase: Phase) -> NDArray[np.float64]:
+    """Sharp images as an MS channel would see them, interpolated back to where they were.
+
+    `(..., height, width)`, both multiples of `ratio`. In both phases through a Gaussian of sum 1 and with
+    repeated borders, as `bnnpan_runtime.shrink` makes it.
+    """
+    return interp23tap(_sampled(sharp, MS_GAIN, ratio, phase), ratio, phase, "edge")
+
+
+def _sampled(image: ArrayLike, gain: float, ratio: int, phase: Phase = "centred") -> NDArray[np.float64]:
+    """One sample per MS pixel on its place, through a Gaussian MTF."""
+    taps = _gaussian_taps(gain, ratio, phase)
+    return _reduce_axis(
+        _reduce_axis(_divisible(image, ratio), taps, ratio, -2, "edge"), taps, ratio, -1, "edge"
+    )
 
 
 def shrink_pan(pan: ArrayLike, ratio: int = 4) -> NDArray[np.float64]:
@@ -126,16 +142,16 @@ def _divisible(image: ArrayLike, ratio: int) -> NDArray[np.float64]:
     return array
 
 
-def _offsets(reach: int, ratio: int) -> NDArray[np.float64]:
-    """Tap offsets from the centre of a low-resolution pixel: half-integers if the ratio is even."""
-    count = 2 * reach + ratio % 2
+def _offsets(reach: int, ratio: int, phase: Phase = "centred") -> NDArray[np.float64]:
+    """Tap offsets from a sample: whole numbers if it lies on a pixel, else half-integers."""
+    count = 2 * reach + (1 if phase == "toolbox" else ratio % 2)
     return np.arange(count) - (count - 1) / 2
 
 
-def _gaussian_taps(gain: float, ratio: int) -> NDArray[np.float64]:
+def _gaussian_taps(gain: float, ratio: int, phase: Phase) -> NDArray[np.float64]:
     # exp(-2 (pi sigma f)**2) = gain at f = 1 / (2 ratio); 4 ratio pixels are over six deviations at gain 0.15
     sigma = ratio * np.sqrt(-2 * np.log(gain)) / np.pi
-    taps = np.exp(-((_offsets(4 * ratio, ratio) / sigma) ** 2) / 2)
+    taps = np.exp(-((_offsets(4 * ratio, ratio, phase) / sigma) ** 2) / 2)
     return np.asarray(taps / taps.sum())
 
 
@@ -151,9 +167,12 @@ def _reduce_axis(
     axis: int,
     border: Literal["edge", "symmetric"],
 ) -> NDArray[np.float64]:
-    """Filter along one axis and keep one sample per low-resolution pixel, at its centre."""
-    padding = [(0, 0)] * image.ndim
-    padding[axis] = ((len(taps) - ratio) // 2,) * 2
+    """Filter along one axis and keep one sample per low-resolution pixel.
+
+    It lies at the pixel's centre, or half a pixel after it where the number of taps fits no centre.
+    """
+    padding, more = [(0, 0)] * image.ndim, len(taps) - ratio
+    padding[axis] = (more // 2, more - more // 2)
     padded = np.moveaxis(np.pad(image, padding, mode=border), axis, -1)
     windows = np.lib.stride_tricks.sliding_window_view(padded, len(taps), axis=-1)[..., ::ratio, :]
     return np.moveaxis(windows @ taps, -1, axis)

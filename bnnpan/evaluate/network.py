@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from bnnpan.data.appearance import in_units
 from bnnpan.data.pairs import Pair
+from bnnpan.data.wald import seen_by_ms
 from bnnpan.model import PanSharpener
-from bnnpan_runtime.contract import Calibration, Window
+from bnnpan_runtime.contract import Calibration, Phase, Window
 from bnnpan_runtime.errors import SceneError
 from bnnpan_runtime.scene_units import SceneUnits, block_means, moments, scene_units
 
@@ -34,6 +35,10 @@ class Fusable(Protocol):
     def valid(self) -> NDArray[np.bool_]: ...  # noqa: D102
     @property
     def dn_scale(self) -> float: ...  # noqa: D102
+    @property
+    def ratio(self) -> int: ...  # noqa: D102
+    @property
+    def phase(self) -> Phase: ...  # noqa: D102
 
 
 def fuse_pair(model: PanSharpener, pair: Pair, true_prior: bool = False) -> NDArray[np.float32]:
@@ -59,11 +64,10 @@ def fuse_frozen(model: PanSharpener, scene: Fusable, truth: Image | None = None)
     cut = [_pixels(patch) for patch in patches]
     units = _units(model, scene, cut)
     device = next(model.parameters()).device
-    images = (scene.pan, scene.lms, scene.lms if truth is None else truth)
-    pan, lms, gt = (
-        torch.from_numpy(image)[None].to(device)
-        for image in in_units(units, *(_even(image) for image in images))
-    )
+    target = scene.lms if truth is None else truth
+    pan_low = _even(seen_by_ms(scene.pan, scene.ratio, scene.phase)) if units.injects else None
+    images = in_units(units, _even(scene.pan), _even(scene.lms), _even(target), pan_low)
+    pan, lms, gt = (torch.from_numpy(image)[None].to(device) for image in images)
     prior = None if truth is None else model.true_prior(torch.cat([gt[c] for c in cut]), pooled=True)
     affines = model.calibrate(torch.cat([pan[c] for c in cut]), torch.cat([lms[c] for c in cut]), prior)
     fused: NDArray[np.float32] = model.fuse(pan, lms, affines)[0, :, :height, :width].cpu().numpy()

@@ -43,7 +43,7 @@ class ModelConfig:
     channels         feature channels C of the trunk
     blocks           number of PIBF modules, N_blk (4 in the paper)
     units            what the network is fed: DN over the bit depth, or scene units, in which every band has
-                     mean 0 and deviation 1 and PAN and bands are mixed (`bnnpan_runtime.scene_units`)
+                     mean 0, deviation 1 and its share of the PAN's detail (`bnnpan_runtime.scene_units`)
     latent           width of the latent prior z and of the condition vector c
     outer_skip       add the block input once more around the BWTC (drawn in Fig. 4, absent from Eq. 7)
     prior_steps      reverse diffusion steps T

@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from bnnpan.data.appearance import in_units
 from bnnpan.data.lms import interp23tap
+from bnnpan.data.wald import seen_by_ms
 from bnnpan_runtime.contract import Calibration, Phase, Units
 from bnnpan_runtime.errors import ConfigError
-from bnnpan_runtime.scene_units import SceneUnits, image_units, mix
+from bnnpan_runtime.scene_units import SceneUnits, image_units
 from bnnpan_runtime.weights import GOLDEN_SIDE
 
 __all__ = ["RawScene", "Scene", "real_scenes", "synthetic_scene"]
@@ -36,14 +38,22 @@ class Scene:
     lms: Float32
 
     @classmethod
-    def of_dn(cls, name: str, pan: NDArray[Any], lms: NDArray[Any], units: Units, dn_scale: float) -> Scene:
-        """PAN and LMS in DN; scene units are those of the whole scene, which its patches cover."""
+    def of_dn(
+        cls,
+        name: str,
+        pan: NDArray[Any],
+        lms: NDArray[Any],
+        units: Units,
+        dn_scale: float,
+        pan_low: NDArray[Any] | None = None,
+    ) -> Scene:
+        """PAN and LMS in DN, and for scene units the PAN as MS sees it (`seen_by_ms`).
+
+        Scene units are those of the whole scene, which its patches cover.
+        """
         found = SceneUnits.of_bit_depth(dn_scale, len(lms)) if units == "bit_depth" else image_units(pan, lms)
-        offset, scale = (np.array(values)[:, None, None] for values in (found.ms_offset, found.ms_scale))
-        detail = ((pan.astype(np.float64) - found.pan_offset) / found.pan_scale).astype(np.float32)
-        bands = ((lms.astype(np.float64) - offset) / scale).astype(np.float32)
-        mix(found, detail[0], list(bands))
-        return cls(name, dn_scale, found, detail, bands)
+        pan, lms = pan.astype(np.float32), lms.astype(np.float32)
+        return cls(name, dn_scale, found, *in_units(found, pan, lms, lms, pan_low)[:2])
 
     def in_dn(self, hrms: Float32) -> Float32:
         """HRMS `(bands, side, side)` in DN, not rounded."""
@@ -65,8 +75,9 @@ class RawScene:
 
     def scene(self, name: str, phase: Phase, units: Units, dn_scale: float) -> Scene:
         """Interpolate the MS, its outermost pixels repeated beyond the edge, and go to network units."""
-        lms = interp23tap(self.ms, self.pan.shape[0] // self.ms.shape[1], phase, "edge")
-        return Scene.of_dn(name, self.pan[None], lms, units, dn_scale)
+        ratio = self.pan.shape[0] // self.ms.shape[1]
+        lms, pan = interp23tap(self.ms, ratio, phase, "edge"), self.pan[None]
+        return Scene.of_dn(name, pan, lms, units, dn_scale, seen_by_ms(pan, ratio, phase))
 
 
 def synthetic_scene(
@@ -106,12 +117,13 @@ def real_scenes(
     scenes = []
     for pair in load_pairs(manifest, "val", band_roles, ratio, phase):
         height, width = pair.pan.shape[1:]
+        pan_low = seen_by_ms(pair.pan, pair.ratio, pair.phase)
         middle = ((height - side) // 4 * 2, (width - side) // 4 * 2)
         for row, col in sorted({(0, 0), middle}) if min(height, width) >= side else []:
             window = np.s_[:, row : row + side, col : col + side]
             if units == "bit_depth" or pair.valid[window[1:]].all():
-                images = (pair.pan[window], pair.lms[window])
-                scenes.append(Scene.of_dn(f"{pair.name}[{row},{col}]", *images, units, pair.dn_scale))
+                facts = (f"{pair.name}[{row},{col}]", pair.pan[window], pair.lms[window], units)
+                scenes.append(Scene.of_dn(*facts, pair.dn_scale, pan_low[window]))
     if not scenes:
         raise ConfigError(
             f"{manifest}: no validation pair of at least {side} pixels has the bands {', '.join(band_roles)}"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnpan_runtime.contract import Calibration, Manifest, Window
+from bnnpan_runtime.contract import Calibration, Manifest, Recipe, Window
 from bnnpan_runtime.errors import SceneError
 from bnnpan_runtime.graph.protocol import Backend, Float32
 from bnnpan_runtime.images import fill_images, image_arrays
@@ -21,7 +21,8 @@ from bnnpan_runtime.memory import Arrays, allocate, allocated_bytes
 from bnnpan_runtime.resample import Resampler
 from bnnpan_runtime.scene import Scene
 from bnnpan_runtime.scene_units import SceneUnits, block_means, moments, scene_units
-from bnnpan_runtime.units import Pixels, missing
+from bnnpan_runtime.shrink import Shrinker
+from bnnpan_runtime.units import Pixels, missing, sum_of_measured
 
 __all__ = ["SceneConstants", "calibrate", "calibration_bytes", "patch_windows"]
 
@@ -44,7 +45,7 @@ def calibrate(scene: Scene, backend: Backend, manifest: Manifest, resampler: Res
     one fed scene units finds no data in any patch.
     """
     windows = patch_windows(scene, resampler, manifest.calibration)
-    patches = _Patches(scene, resampler, windows, _arrays(scene, manifest.calibration, resampler))
+    patches = _Patches(scene, resampler, windows, _layout(scene, manifest, resampler))
     if manifest.units == "scene":
         units = patches.units()
     else:
@@ -53,9 +54,9 @@ def calibrate(scene: Scene, backend: Backend, manifest: Manifest, resampler: Res
     return SceneConstants(units, backend.calibrate(*patches.images(units)))
 
 
-def calibration_bytes(scene: Scene, calibration: Calibration, resampler: Resampler) -> int:
+def calibration_bytes(scene: Scene, recipe: Recipe, resampler: Resampler) -> int:
     """What the patches of one calibration take, without the engine's share."""
-    return allocated_bytes(_arrays(scene, calibration, resampler))
+    return allocated_bytes(_layout(scene, recipe, resampler).arrays)
 
 
 def patch_windows(scene: Scene, resampler: Resampler, calibration: Calibration) -> list[Window]:
@@ -77,30 +78,42 @@ def patch_windows(scene: Scene, resampler: Resampler, calibration: Calibration) 
 
 @dataclass(frozen=True)
 class _Patch:
-    """DN of one patch: PAN `(patch, patch)`, MS `(bands, ...)` of `ms_window`."""
+    """DN of one patch: PAN `(patch, patch)`, itself and with a margin, MS `(bands, ...)` of `ms_window`."""
 
     window: Window
     ms_window: Window
     pan: Pixels
+    pan_around: Pixels
     ms: Pixels
 
     @classmethod
     def read(cls, scene: Scene, resampler: Resampler, window: Window, pan: Pixels, ms: Pixels) -> _Patch:
-        """Into buffers, that of MS a flat one which is large enough. Raises SceneError."""
-        area = resampler.ms_window(window)
+        """Into buffers: that of PAN with its margin, that of MS flat and large enough. Raises SceneError."""
+        area, margin = resampler.ms_window(window), (len(pan) - window.height) // 2
         shape = (scene.bands, area.height, area.width)
-        patch = cls(window, area, pan, ms[: math.prod(shape)].reshape(shape))
-        scene.read_pan(window, patch.pan)
+        inner = pan[margin : margin + window.height, margin : margin + window.width]
+        patch = cls(window, area, inner, pan, ms[: math.prod(shape)].reshape(shape))
+        scene.read_pan(window.grown(margin), patch.pan_around)
         scene.read_ms(area, patch.ms)
         return patch
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Buffers of a calibration: DN and images of all patches, and what one at a time is computed in."""
+
+    shrinker: Shrinker | None
+    arrays: Arrays
 
 
 class _Patches:
     """All patches of a scene, in DN and as the images that networks are calibrated on."""
 
-    def __init__(self, scene: Scene, resampler: Resampler, windows: Sequence[Window], arrays: Arrays) -> None:
-        self._scene, self._resampler = scene, resampler
-        self._buffers = {name: allocate(*array) for name, array in arrays.items()}
+    def __init__(
+        self, scene: Scene, resampler: Resampler, windows: Sequence[Window], layout: _Layout
+    ) -> None:
+        self._scene, self._resampler, self._shrinker = scene, resampler, layout.shrinker
+        self._buffers = {name: allocate(*array) for name, array in layout.arrays.items()}
         places = zip(windows, self._buffers["pan_dn"], self._buffers["ms_dn"], strict=True)
         self._patches = [_Patch.read(scene, resampler, *place) for place in places]
 
@@ -120,7 +133,8 @@ class _Patches:
         all_pan, all_lms = self._buffers["pan"], self._buffers["lms"]
         for patch, pan, lms in zip(self._patches, all_pan, all_lms, strict=True):
             buffers = {**self._buffers, "pan": pan, "lms": lms}
-            fill_images(buffers, (patch.pan, patch.ms), nodata, units, patch.window, self._resampler)
+            dn, shrunk = (patch.pan, patch.ms), self._shrunk(patch, units)
+            fill_images(buffers, dn, nodata, units, patch.window, self._resampler, shrunk)
         return all_pan, all_lms
 
     def units(self) -> SceneUnits:
@@ -133,18 +147,24 @@ class _Patches:
         # NoData is taken as the mean of its band, so that it does not ring through the interpolation.
         means = self._ms_means()
         ones, zeros = (1.0,) * len(means), (0.0,) * len(means)
-        pan, lms = self.images(SceneUnits(0.0, 1.0, means, ones, zeros, zeros))
+        pan, lms = self.images(SceneUnits(0.0, 1.0, means, ones, zeros))
         samples = np.concatenate([block_means(lms), block_means(pan)], axis=1).swapaxes(0, 1)
         mean, covariance = moments(samples.reshape(len(samples), -1)[:, whole])
         return scene_units(mean + np.array([*means, 0.0]), covariance)
+
+    def _shrunk(self, patch: _Patch, units: SceneUnits) -> Float32 | None:
+        """The PAN at the samples of the patch's MS; None if units inject nothing."""
+        if self._shrinker is None or not units.injects:
+            return None
+        nodata, buffers = self._scene.pan_nodata, self._buffers
+        return self._shrinker.shrink(patch.pan_around, patch.window, units, nodata, buffers)
 
     def _ms_means(self) -> tuple[float, ...]:
         """Mean DN of each band where it is measured, a float32; 0 where it nowhere is."""
         total, count = np.zeros(self._scene.bands), np.zeros(self._scene.bands)
         for patch in self._patches:
-            measured = patch.ms != self._scene.ms_nodata
-            total += np.sum(patch.ms, axis=(1, 2), dtype=np.int64, where=measured)
-            count += np.sum(measured, axis=(1, 2))
+            total += [sum_of_measured(band, self._scene.ms_nodata) for band in patch.ms]
+            count += np.sum(patch.ms != self._scene.ms_nodata, axis=(1, 2))
         return tuple((total / np.maximum(count, 1)).astype(np.float32).tolist())
 
     def _whole_blocks(self, patch: _Patch) -> NDArray[np.bool_]:
@@ -162,15 +182,19 @@ class _Patches:
         return max(float(np.mean((dn > scene.dn_scale) & (dn != nodata))) for dn, nodata in sides)
 
 
-def _arrays(scene: Scene, calibration: Calibration, resampler: Resampler) -> Arrays:
-    """Buffers of a calibration: DN and images of all patches, and what one at a time is computed in."""
-    count, side = calibration.count, calibration.patch
+def _layout(scene: Scene, recipe: Recipe, resampler: Resampler) -> _Layout:
+    count, side = recipe.calibration.count, recipe.calibration.patch
+    shrinker = Shrinker(resampler, *scene.padded) if recipe.shrinks_pan else None
+    dn = _dn_arrays(scene, side, resampler, shrinker.margin if shrinker else 0)
     arrays = image_arrays(resampler, scene.bands, side, side)
-    of_all = {"pan": arrays["pan"], "lms": arrays["lms"], **_dn_arrays(scene, side, resampler)}
-    return {**arrays, **{name: ((count, *shape), dtype) for name, (shape, dtype) in of_all.items()}}
+    of_all = {"pan": arrays["pan"], "lms": arrays["lms"], **dn}
+    if shrinker:
+        arrays |= shrinker.arrays(side, side)
+    arrays |= {name: ((count, *shape), dtype) for name, (shape, dtype) in of_all.items()}
+    return _Layout(shrinker, arrays)
 
 
-def _dn_arrays(scene: Scene, side: int, resampler: Resampler) -> Arrays:
-    """DN of one patch; MS flat, as large as it gets."""
-    ms_pixels = math.prod(resampler.largest_ms_window(side, side))
-    return {"pan_dn": ((side, side), scene.dtype), "ms_dn": ((scene.bands * ms_pixels,), scene.dtype)}
+def _dn_arrays(scene: Scene, side: int, resampler: Resampler, margin: int = 0) -> Arrays:
+    """DN of one patch: PAN with a margin; MS flat, as large as it gets."""
+    pan_side, ms_pixels = side + 2 * margin, math.prod(resampler.largest_ms_window(side, side))
+    return {"pan_dn": ((pan_side, pan_side), scene.dtype), "ms_dn": ((scene.bands * ms_pixels,), scene.dtype)}

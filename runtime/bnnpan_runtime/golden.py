@@ -13,6 +13,7 @@ from bnnpan_runtime.graph.protocol import Backend, DnTile, Float32, TileShape
 from bnnpan_runtime.grid import Grid
 from bnnpan_runtime.resample import Resampler
 from bnnpan_runtime.scene_units import SceneUnits, image_units
+from bnnpan_runtime.shrink import Shrinker
 from bnnpan_runtime.tile_engine import engine_arrays, float_images, tile_engine
 from bnnpan_runtime.weights import GOLDEN_SIDE, STORED_SIDE, golden_step
 
@@ -88,8 +89,16 @@ def golden_tile(golden: Golden, manifest: Manifest) -> tuple[DnTile, Window, Res
     )
     if manifest.units == "scene":
         in_dn = replace(tile, units=SceneUnits.of_bit_depth(1.0, len(ms)))
-        tile = replace(tile, units=image_units(*float_images(in_dn, window, resampler)))
+        units = image_units(*float_images(in_dn, window, resampler))
+        tile = replace(tile, units=units, shrunk=_shrunk(pan, window, resampler, units))
     return tile, window, resampler
+
+
+def _shrunk(pan: NDArray[np.uint16], window: Window, resampler: Resampler, units: SceneUnits) -> Float32:
+    """The PAN of a scene of one window at the samples of its MS."""
+    shrinker = Shrinker(resampler, *pan.shape)
+    buffers = {name: np.empty(*array) for name, array in shrinker.arrays(*pan.shape).items()}
+    return shrinker.shrink(np.pad(pan, shrinker.margin, "edge"), window, units, None, buffers)
 
 
 def golden_patches(pan: Float32, lms: Float32) -> tuple[Float32, Float32]:

@@ -16,11 +16,12 @@ from bnnpan_runtime.errors import BackendError, BudgetError, SceneError
 from bnnpan_runtime.graph.protocol import Backend, Engine, TileBackend
 from bnnpan_runtime.memory import KIB, MIB, ceil_mib, format_size, resident_bytes
 from bnnpan_runtime.mosaic import BLOCK
+from bnnpan_runtime.radiometry.corrected import correction_bytes
 from bnnpan_runtime.resample import Resampler
 from bnnpan_runtime.scene import Scene
 from bnnpan_runtime.storage import Storage
 from bnnpan_runtime.tiles import tile_count, window_shape
-from bnnpan_runtime.worker import slot_count, tile_layout, worker_count
+from bnnpan_runtime.worker import Layout, slot_count, tile_layout, worker_count
 
 __all__ = ["SMALLEST_CACHE", "plan"]
 
@@ -108,6 +109,7 @@ def plan(
         predicted_peak_bytes=chosen.peak_bytes,
         smallest_budget_bytes=smallest_budget,
         budget_bytes=budget_bytes,
+        shrinks_pan=recipe.shrinks_pan,
     )
 
 
@@ -146,14 +148,16 @@ def _candidates(
     """
     resampler = Resampler(scene.grid, recipe.phase)
     height, width = window_shape(scene.height, scene.width, tile, recipe.halo)
+    layout = tile_layout(scene, resampler, backend, tile, recipe.halo, recipe.shrinks_pan)
     count = tile_count(scene.height, scene.width, tile)
     fused = -(-count // worker_count(threads, count)) * height * width
-    added = _added_terms(scene, recipe, backend, resampler, tile, threads)
+    added = _added_terms(scene, recipe, backend, resampler, layout, tile, threads)
 
     pan, ms = Storage.of(scene.pan), Storage.of(scene.ms)
     everything = pan.decoded_bytes + ms.decoded_bytes
     ms_height = resampler.largest_ms_window(height, width)[0]
-    row_of_tiles = pan.row_of_windows_bytes(height) + ms.row_of_windows_bytes(ms_height)
+    read_height, read_width = layout.slot["pan"][0]
+    row_of_tiles = pan.row_of_windows_bytes(read_height) + ms.row_of_windows_bytes(ms_height)
     written = _written_bytes(ms)
     # With less than a block of each, every window decodes both again, and malloc keeps the pieces.
     one_of_each = pan.block_bytes + ms.block_bytes + written
@@ -164,7 +168,7 @@ def _candidates(
         terms["margin"] = int(_MARGIN_SHARE * (cache + sum(added.values())))
         # Over before anything is allocated, like the calibration before the first tile.
         terms["opening"] = max(0, process[1] - sum(terms.values()))
-        decoded = pan.times_decoded(height, width, cache) * scene.height * scene.width
+        decoded = pan.times_decoded(read_height, read_width, cache) * scene.height * scene.width
         yield _Candidate(tile, cache, terms, fused + _DECODE_WEIGHT * decoded)
 
 
@@ -173,25 +177,30 @@ def _added_terms(
     recipe: Recipe,
     backend: Backend | TileBackend,
     resampler: Resampler,
+    layout: Layout,
     tile: int,
     threads: int,
 ) -> dict[str, int]:
     """What a run adds to the process, but for the cache."""
-    halo, calibration = recipe.halo, recipe.calibration
+    calibration = recipe.calibration
     count = tile_count(scene.height, scene.width, tile)
     workers, slots = worker_count(threads, count), slot_count(threads, count)
-    layout = tile_layout(scene, resampler, backend, tile, halo)
-    engine = backend.memory(*window_shape(scene.height, scene.width, tile, halo))
+    window = window_shape(scene.height, scene.width, tile, recipe.halo)
+    engine = backend.memory(*window)
     pan, ms = Storage.of(scene.pan), Storage.of(scene.ms)
+    masks = max(
+        scene.pan.mask_bytes(*layout.slot["pan"][0]),
+        scene.ms.mask_bytes(*resampler.largest_ms_window(*window)),
+    )
     terms = {
-        "raster_blocks": pan.decoder_bytes + ms.decoder_bytes,
+        "raster_blocks": pan.decoder_bytes + ms.decoder_bytes + masks + correction_bytes(scene),
         "tiles_in_flight": slots * layout.slot_bytes,
         "engines": workers * layout.bench_bytes,
         "library": workers * engine.library_bytes,
         "writer": _written_bytes(ms) + _GROWTH_BYTES + workers * _THREAD_BYTES,
     }
     # The calibration is over before the first tile: it counts only as far as it takes more than the tiles.
-    patches = calibration_bytes(scene, calibration, resampler)
+    patches = calibration_bytes(scene, recipe, resampler)
     patches += backend.calibration_bytes(calibration.count, calibration.patch)
     tiles = terms["tiles_in_flight"] + terms["engines"] + terms["library"]
     return {**terms, "calibration": max(0, patches - tiles)}

@@ -1,15 +1,13 @@
-"""Scene units: PAN and MS of one scene, shifted, scaled and mixed so that scenes of any sensor look alike.
+"""Scene units: PAN and MS of one scene, shifted and scaled so that scenes of any sensor look alike.
 
 A network fed with DN over the bit depth must guess from each neighbourhood how bright a sensor's bands are
-and how much of them its PAN explains. Both are plain statistics of a scene, so the network is given images in
-which they are settled: every band has mean 0 and deviation 1, the PAN is reduced to the *detail* that the
-bands do not explain, and every band already has its share of that detail. That share is what component
-substitution injects (Aiazzi et al., 2007), so the network starts from a classical product and learns what to
-change. All of it is affine per pixel: it costs a few operations where DN are read and written, and the
-network stays local.
+and how much detail they share with its PAN. Both are plain statistics of a scene, so the network is given
+images in which they are settled: PAN and every band have mean 0 and deviation 1, and every band already has
+its share of the detail of the PAN that MS cannot see. That is what MTF-GLP makes (Aiazzi et al., 2006), so
+the network starts from a classical product and learns what to change. It costs a few operations where DN are
+read and written, and the network stays local.
 
-The same scene gives the same units on every processor: sums are exact or of one order, and the few equations
-are solved here, because BLAS and LAPACK add as the processor likes best.
+The same scene gives the same units on every processor: sums are exact or of one order.
 """
 
 from __future__ import annotations
@@ -22,7 +20,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SceneUnits", "block_means", "image_units", "mix", "moments", "scene_units"]
+__all__ = [
+    "MS_GAIN",
+    "SceneUnits",
+    "add_shares",
+    "block_means",
+    "image_units",
+    "moments",
+    "scene_units",
+]
+
+MS_GAIN = 0.3
+"""MTF of every MS channel at its Nyquist frequency: what DLPan-Toolbox takes for sensors it does not know.
+Those it knows have 0.22 to 0.37."""
 
 BLOCK = 8
 """Side of the blocks of PAN pixels whose means the statistics are taken from: two MS pixels at ratio 4, so
@@ -30,10 +40,6 @@ that the sharpness of the PAN counts little."""
 
 Moments = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Mean and covariance."""
-
-_RIDGE = 1e-3
-"""Share of its own variance that is added to each band's, so that bands that are copies of one another divide
-the PAN between them instead of cancelling out."""
 
 _SMALLEST_DEVIATION = 1e-3
 """Of a band, as a share of its mean: a calm sea would otherwise be all noise."""
@@ -43,28 +49,28 @@ _SMALLEST_DEVIATION = 1e-3
 class SceneUnits:
     """How DN of one scene become network units and back; sequences have one value per band.
 
-    With `m = (MS - ms_offset) / ms_scale`, interpolated to the PAN grid, and `p = (PAN - pan_offset) /
-    pan_scale`, the network's PAN is the detail `d = p - sum(explained * m)`, its LMS is `m + injected * d`,
-    and its result times `ms_scale` plus `ms_offset` is the HRMS in DN. NoData becomes 0, an average pixel.
+    With `m = (MS - ms_offset) / ms_scale`, `p = (PAN - pan_offset) / pan_scale`, `q` the PAN `p` as an MS
+    channel sees it (`bnnpan_runtime.shrink`) and interpolation I to the PAN grid, the network's PAN is p, its
+    LMS is `I(m - injected * q) + injected * p`, and its result times `ms_scale` plus `ms_offset` is the HRMS
+    in DN. NoData becomes 0 as p or m, an average pixel.
     """
 
     pan_offset: float
     pan_scale: float
     ms_offset: tuple[float, ...]
     ms_scale: tuple[float, ...]
-    explained: tuple[float, ...]
     injected: tuple[float, ...]
 
     @classmethod
     def of_bit_depth(cls, dn_scale: float, bands: int) -> SceneUnits:
         """The units of networks that take DN over `2**bit_depth - 1`, whatever the scene."""
         nothing = (0.0,) * bands
-        return cls(0.0, dn_scale, nothing, (dn_scale,) * bands, nothing, nothing)
+        return cls(0.0, dn_scale, nothing, (dn_scale,) * bands, nothing)
 
     @property
-    def mixes(self) -> bool:
-        """Whether PAN and bands are mixed at all."""
-        return any(self.explained) or any(self.injected)
+    def injects(self) -> bool:
+        """Whether any band gets detail of the PAN."""
+        return any(self.injected)
 
 
 def block_means(image: NDArray[Any]) -> NDArray[np.float64]:
@@ -90,38 +96,18 @@ def moments(samples: NDArray[np.float64]) -> Moments:
 def scene_units(mean: NDArray[np.float64], covariance: NDArray[np.float64]) -> SceneUnits:
     """Units from the moments of block means in DN, LMS bands first, PAN last.
 
-    `explained` is the regression of the PAN on the bands, `injected` each band's correlation with the PAN,
-    both between standardised planes.
+    `injected` is each band's correlation with the PAN.
     """
     deviation = np.maximum(np.sqrt(np.diag(covariance)), _SMALLEST_DEVIATION * np.abs(mean))
     deviation = np.where(deviation > 0, deviation, 1.0)
     correlation = covariance / np.outer(deviation, deviation)
-    bands = correlation[:-1, :-1] + _RIDGE * np.eye(len(mean) - 1)
-    explained = _solve(bands.tolist(), correlation[:-1, -1].tolist())
     return SceneUnits(
         pan_offset=float(mean[-1]),
         pan_scale=float(deviation[-1]),
         ms_offset=tuple(mean[:-1].tolist()),
         ms_scale=tuple(deviation[:-1].tolist()),
-        explained=tuple(explained),
         injected=tuple(correlation[:-1, -1].tolist()),
     )
-
-
-def _solve(matrix: list[list[float]], right: list[float]) -> list[float]:
-    """The solution of a symmetric, positive definite system, by elimination; both arguments are used up."""
-    count = len(right)
-    for pivot in range(count):
-        for row in range(pivot + 1, count):
-            factor = matrix[row][pivot] / matrix[pivot][pivot]
-            right[row] -= factor * right[pivot]
-            for col in range(pivot, count):
-                matrix[row][col] -= factor * matrix[pivot][col]
-    for row in reversed(range(count)):
-        for col in range(row + 1, count):
-            right[row] -= matrix[row][col] * right[col]
-        right[row] /= matrix[row][row]
-    return right
 
 
 def image_units(pan: NDArray[Any], lms: NDArray[Any]) -> SceneUnits:
@@ -129,11 +115,9 @@ def image_units(pan: NDArray[Any], lms: NDArray[Any]) -> SceneUnits:
     return scene_units(*moments(np.concatenate([block_means(lms), block_means(pan)])))
 
 
-def mix(units: SceneUnits, pan: NDArray[np.float32], bands: Sequence[NDArray[np.float32]]) -> None:
-    """Turn scaled PAN and scaled LMS bands, all of one shape, into detail and LMS with detail, in place."""
-    if not units.mixes:
-        return
-    for weight, band in zip(units.explained, bands, strict=True):
-        pan -= np.float32(weight) * band
-    for weight, band in zip(units.injected, bands, strict=True):
-        band += np.float32(weight) * pan
+def add_shares(
+    weights: Sequence[float], plane: NDArray[np.float32], bands: Sequence[NDArray[np.float32]]
+) -> None:
+    """`band += weight * plane` in place, all of one shape; products and sums are rounded one by one."""
+    for weight, band in zip(weights, bands, strict=True):
+        band += np.float32(weight) * plane

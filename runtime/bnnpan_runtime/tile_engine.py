@@ -60,7 +60,7 @@ def float_images(tile: DnTile, window: Window, resampler: Resampler) -> tuple[Fl
 
 def _fill(buffers: Buffers, tile: DnTile, window: Window, resampler: Resampler) -> None:
     nodata = (tile.pan_nodata, tile.ms_nodata)
-    fill_images(buffers, (tile.pan, tile.ms), nodata, tile.units, window, resampler)
+    fill_images(buffers, (tile.pan, tile.ms), nodata, tile.units, window, resampler, tile.shrunk)
 
 
 class _DirectEngine:

@@ -15,25 +15,40 @@ from numpy.typing import NDArray
 
 from bnnpan_runtime.calibrate import SceneConstants
 from bnnpan_runtime.contract import Tile, Window
-from bnnpan_runtime.graph.protocol import Backend, DnTile, TileBackend, TileShape
+from bnnpan_runtime.graph.protocol import Backend, DnTile, Float32, TileBackend, TileShape
 from bnnpan_runtime.memory import Arrays, allocate, allocated_bytes
 from bnnpan_runtime.resample import Resampler
 from bnnpan_runtime.scene import Scene
 from bnnpan_runtime.scene_units import SceneUnits
+from bnnpan_runtime.shrink import Shrinker
 from bnnpan_runtime.tile_engine import engine_arrays, tile_engine
 from bnnpan_runtime.tiles import window_shape
 from bnnpan_runtime.units import Pixels, mark_nodata, missing
 
-__all__ = ["Bench", "Layout", "Slot", "slot_count", "tile_layout", "unmeasured", "worker_count"]
+__all__ = [
+    "Bench",
+    "Layout",
+    "ShrinkBench",
+    "Slot",
+    "slot_count",
+    "tile_layout",
+    "unmeasured",
+    "worker_count",
+]
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Shapes and dtypes of the buffers of one slot and of one bench: its engine's, and those for NoData."""
+    """Shapes and dtypes of the buffers of one slot and of one bench: its engine's, and those for NoData.
+
+    With a shrinker, slots hold its margin around their PAN, and a bench its buffers.
+    """
 
     slot: Arrays
     engine: Arrays
     nodata: Arrays
+    shrinker: Shrinker | None
+    shrink: Arrays
 
     @property
     def slot_bytes(self) -> int:
@@ -43,7 +58,7 @@ class Layout:
     @property
     def bench_bytes(self) -> int:
         """Memory of one bench."""
-        return allocated_bytes(self.engine) + allocated_bytes(self.nodata)
+        return sum(map(allocated_bytes, (self.engine, self.nodata, self.shrink)))
 
 
 def worker_count(threads: int, tiles: int) -> int:
@@ -57,13 +72,20 @@ def slot_count(threads: int, tiles: int) -> int:
 
 
 def tile_layout(
-    scene: Scene, resampler: Resampler, backend: Backend | TileBackend, tile: int, halo: int
+    scene: Scene,
+    resampler: Resampler,
+    backend: Backend | TileBackend,
+    tile: int,
+    halo: int,
+    shrinks_pan: bool = False,
 ) -> Layout:
     """Buffers for tiles of this size."""
     height, width = window_shape(scene.height, scene.width, tile, halo)
+    shrinker = Shrinker(resampler, *scene.padded) if shrinks_pan else None
+    margin = shrinker.margin if shrinker else 0
     core = (scene.bands, min(tile, scene.height), min(tile, scene.width))
     slot: Arrays = {
-        "pan": ((height, width), scene.dtype),
+        "pan": ((height + 2 * margin, width + 2 * margin), scene.dtype),
         "ms": ((scene.bands * math.prod(resampler.largest_ms_window(height, width)),), scene.dtype),
         "product": ((math.prod(core),), scene.dtype),
     }
@@ -72,7 +94,8 @@ def tile_layout(
         nodata["missing"] = ((math.prod(core),), np.bool_)
         # Two comparisons are alive at a time, as temporaries of the size of a window.
         nodata["comparisons"] = ((2 * height * width,), np.bool_)
-    return Layout(slot, engine_arrays(backend, resampler, scene.bands, height, width), nodata)
+    engine = engine_arrays(backend, resampler, scene.bands, height, width)
+    return Layout(slot, engine, nodata, shrinker, shrinker.arrays(height, width) if shrinker else {})
 
 
 class Slot:
@@ -80,7 +103,11 @@ class Slot:
 
     def __init__(self, layout: Layout) -> None:
         buffers = {name: allocate(*array) for name, array in layout.slot.items()}
-        self.pan: Pixels = buffers["pan"]
+        margin = layout.shrinker.margin if layout.shrinker else 0
+        height, width = buffers["pan"].shape
+        self.pan_around: Pixels = buffers["pan"]
+        self.pan: Pixels = self.pan_around[margin : height - margin, margin : width - margin]
+        self._margin = margin
         self._ms_buffer: Pixels = buffers["ms"]
         self._product_buffer: Pixels = buffers["product"]
         self.tile = Tile(0, Window(0, 0, 0, 0), Window(0, 0, 0, 0))
@@ -94,10 +121,12 @@ class Slot:
         self.tile, self.ms_window = tile, resampler.ms_window(tile.window)
         self.ms = _view(self._ms_buffer, scene.bands, self.ms_window.height, self.ms_window.width)
         self.product = _view(self._product_buffer, scene.bands, tile.core.height, tile.core.width)
-        scene.read_pan(tile.window, self.pan)
+        scene.read_pan(tile.window.grown(self._margin), self.pan_around)
         scene.read_ms(self.ms_window, self.ms)
 
-    def dn_tile(self, scene: Scene, resampler: Resampler, units: SceneUnits) -> DnTile:
+    def dn_tile(
+        self, scene: Scene, resampler: Resampler, units: SceneUnits, shrunk: Float32 | None
+    ) -> DnTile:
         """What an engine takes."""
         return DnTile(
             shape=TileShape.of(self.tile.window, self.tile.core, scene.grid.ratio),
@@ -109,6 +138,7 @@ class Slot:
             units=units,
             pan_nodata=scene.pan_nodata,
             ms_nodata=scene.ms_nodata,
+            shrunk=shrunk,
         )
 
 
@@ -119,6 +149,20 @@ def unmeasured(slot: Slot, scene: Scene, out: NDArray[np.bool_]) -> None:
     cols = slice(core.col - window.col, core.col - window.col + core.width)
     markers = (scene.pan_nodata, scene.ms_nodata)
     missing(slot.pan[rows, cols], slot.ms, core, slot.ms_window, scene.grid, markers, out)
+
+
+class ShrinkBench:
+    """Where one thread shrinks PAN, if the layout has a shrinker."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._shrinker = layout.shrinker
+        self._buffers = {name: allocate(*array) for name, array in layout.shrink.items()}
+
+    def shrunk(self, slot: Slot, units: SceneUnits, nodata: float | None) -> Float32 | None:
+        """The PAN at the samples of a slot's MS, valid until the next; None without a shrinker."""
+        if self._shrinker is None:
+            return None
+        return self._shrinker.shrink(slot.pan_around, slot.tile.window, units, nodata, self._buffers)
 
 
 class Bench:
@@ -132,6 +176,7 @@ class Bench:
         self._missing: NDArray[np.bool_] | None = None
         if "missing" in layout.nodata:
             self._missing = allocate(*layout.nodata["missing"])
+        self._shrink = ShrinkBench(layout)
 
     def fuse(self, slot: Slot, constants: SceneConstants) -> Slot:
         """Compute the product of a filled slot; a tile without any measurement is only marked as such."""
@@ -140,7 +185,8 @@ class Bench:
         if slot.skipped:
             slot.product[...] = scene.nodata
             return slot
-        tile = slot.dn_tile(scene, self._resampler, constants.units)
+        shrunk = self._shrink.shrunk(slot, constants.units, scene.pan_nodata)
+        tile = slot.dn_tile(scene, self._resampler, constants.units, shrunk)
         self._engine.fuse(tile, slot.tile.window, constants.affines)
         if absent is not None and scene.nodata is not None:
             mark_nodata(slot.product, absent, scene.nodata)

@@ -27,7 +27,7 @@ extern "C" {
 #endif
 
 /* Raised whenever a declaration below changes its meaning. */
-#define BNNPAN_ABI_VERSION 3
+#define BNNPAN_ABI_VERSION 4
 
 enum { BNNPAN_SUB_BANDS = 4 }; /* LL, LH, HL, HH */
 
@@ -108,24 +108,26 @@ typedef struct bnnpan_axis {
     const float *weights; /* (ratio, taps) */
 } bnnpan_axis;
 
-/* A tile in DN, C-contiguous. The window's first row and column are PAN positions row_phase and col_phase, below
+/* A tile in DN, C-contiguous but for the rows of PAN. The window's first row and column are PAN positions row_phase and col_phase, below
  * the ratio, of the MS it comes with: ms_height = (row_phase + height - 1) / ratio + taps, ms_width likewise, which
  * nothing here can check. */
 typedef struct bnnpan_tile {
-    const void *pan; /* (height, width) */
+    const void *pan; /* (height, width), rows pan_stride apart */
     const void *ms;  /* (B, ms_height, ms_width) */
     void *product;   /* (B, core_height, core_width), overlaps no input */
     bnnpan_axis rows, cols;
     int32_t sample;                                       /* bnnpan_sample of all three */
     int32_t height, width;                                /* of the window, even */
+    int32_t pan_stride;                                   /* samples between rows of PAN, at least width */
     int32_t core_row, core_col, core_height, core_width;  /* the part of the window that is written */
     int32_t row_phase, col_phase;
-    /* Network units: p = (PAN - pan_offset) / pan_scale, and m = (MS - ms_offset) / ms_scale, interpolated to the PAN
-     * grid. With weights, the network's PAN is then the detail d = p - sum(explained * m), its LMS m + injected * d;
-     * without, they are p and m. Its result y is the product y * ms_scale + ms_offset. */
+    /* Network units: p = (PAN - pan_offset) / pan_scale is the network's PAN, and with m = (MS - ms_offset) / ms_scale
+     * its LMS is the interpolated m - injected * shrunk, to which injected * p is added; without the two it is the
+     * interpolated m. Its result y is the product y * ms_scale + ms_offset. */
     float pan_offset, pan_scale;
     const float *ms_offset, *ms_scale;                    /* (B); scales are finite and above 0 */
-    const float *explained, *injected;                    /* (B); both NULL where nothing is mixed */
+    const float *injected;                                /* (B); NULL like the next where nothing is injected */
+    const float *shrunk;                                  /* (ms_height, ms_width), p as an MS channel sees it */
     int32_t has_pan_nodata, has_ms_nodata;                /* 1: DN equal to the next are 0 as p or m */
     float pan_nodata, ms_nodata;
 } bnnpan_tile;
@@ -140,6 +142,9 @@ BNNPAN_API const char *bnnpan_isa_name(int32_t index);
  * is not available here, or memory is short. */
 BNNPAN_API bnnpan_model *bnnpan_model_create(const bnnpan_shape *shape, const bnnpan_array *arrays, const char *isa);
 BNNPAN_API void bnnpan_model_free(bnnpan_model *model);
+/* Size of the memory that starts at `model` and holds everything of it. Nothing in there changes until it is freed: a
+ * caller can checksum it, to find what radiation has flipped. */
+BNNPAN_API size_t bnnpan_model_bytes(const bnnpan_model *model);
 /* NULL for NULL. */
 BNNPAN_API const char *bnnpan_model_isa(const bnnpan_model *model);
 
@@ -155,7 +160,7 @@ BNNPAN_API int32_t bnnpan_fuse(const bnnpan_model *model, int32_t height, int32_
  * Grows with the width only. */
 BNNPAN_API size_t bnnpan_fuse_tile_arena_bytes(const bnnpan_model *model, const bnnpan_tile *tile);
 
-/* Scales, interpolates, mixes, fuses, and rounds to the nearest DN (half to even) within the range of its type; float32
+/* Scales, injects, interpolates, fuses, and rounds to the nearest DN (half to even) within the range of its type; float32
  * products are neither rounded nor clipped. affines (N, 2, C). */
 BNNPAN_API int32_t bnnpan_fuse_tile(const bnnpan_model *model, const bnnpan_tile *tile, const float *affines,
                                     void *arena, size_t arena_bytes);

@@ -65,14 +65,15 @@ static bnnpan_tile random_tile(void) {
         .sample = BNNPAN_UINT16,
         .height = HEIGHT,
         .width = WIDTH,
+        .pan_stride = WIDTH,
         .core_height = HEIGHT,
         .core_width = WIDTH,
         .pan_offset = 500.0f,
         .pan_scale = 200.0f,
         .ms_offset = floats(BANDS).data,
         .ms_scale = SCALES,
-        .explained = floats(BANDS).data,
         .injected = floats(BANDS).data,
+        .shrunk = floats(MS_HEIGHT * MS_WIDTH).data,
     };
 }
 

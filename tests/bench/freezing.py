@@ -14,6 +14,7 @@ import torch
 from bnnpan.checkpoint import load_model
 from bnnpan.data.appearance import in_units, pair_units
 from bnnpan.data.pairs import Pair, load_pairs
+from bnnpan.data.wald import seen_by_ms
 from bnnpan.evaluate import fuse_pair
 from bnnpan.evaluate.scene import Scene
 from bnnpan.model import BNNPan
@@ -44,7 +45,8 @@ def per_image(model: BNNPan, pair: Pair) -> np.ndarray:
     height, width = (side // 2 * 2 for side in pair.valid.shape)
     in_scene_units = model.config.units == "scene"
     units = pair_units(pair) if in_scene_units else SceneUnits.of_bit_depth(pair.dn_scale, len(pair.lms))
-    images = in_units(units, *(image[:, :height, :width] for image in (pair.pan, pair.lms, pair.gt)))
+    planes = (pair.pan, pair.lms, pair.gt, seen_by_ms(pair.pan, pair.ratio, pair.phase))
+    images = in_units(units, *(image[:, :height, :width] for image in planes))
     pan, lms, _ = (torch.from_numpy(image)[None] for image in images)
     offset, scale = (np.array(v, np.float32)[:, None, None] for v in (units.ms_offset, units.ms_scale))
     fused = pair.lms.copy()

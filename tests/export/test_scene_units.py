@@ -62,7 +62,7 @@ def pair_of(raw: RawScene, valid: NDArray[np.bool_]) -> Pair:
     lms = interp23tap(raw.ms, 4, "centred", "edge").astype(np.float32)
     nothing = np.empty((0, *lms.shape), np.float32)
     names = ("synthetic", "none", "synthetic", "val", ("blue", "green", "red", "nir"))
-    return Pair(*names, pan, lms, ms, lms, lms, valid, 2047.0, False, nothing)
+    return Pair(*names, pan, lms, ms, lms, lms, valid, 2047.0, False, nothing, "centred")
 
 
 def write(raw: RawScene, folder: Path, nodata: int | None = None) -> tuple[Path, Path]:

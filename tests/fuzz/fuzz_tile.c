@@ -4,10 +4,10 @@
 #include "bench/bench.h"
 #include "fuzz_case.h"
 
-enum { ROW_WEIGHTS, COL_WEIGHTS, MS_OFFSET, MS_SCALE, EXPLAINED, INJECTED, PAN, MS, PRODUCT, TILE_BUFFERS };
+enum { ROW_WEIGHTS, COL_WEIGHTS, MS_OFFSET, MS_SCALE, INJECTED, SHRUNK, PAN, MS, PRODUCT, TILE_BUFFERS };
 
-static int holds_floats(int id) { return id <= INJECTED; }
-static int is_mixing(int id) { return id == EXPLAINED || id == INJECTED; }
+static int holds_floats(int id) { return id <= SHRUNK; }
+static int is_injecting(int id) { return id == INJECTED || id == SHRUNK; }
 
 typedef struct tile_case {
     const bnnpan_model *model;
@@ -45,6 +45,7 @@ static int tile_is_allowed(const bnnpan_tile *tile) {
     return side_is_allowed(tile->height) && side_is_allowed(tile->width) && tile->sample >= 0 &&
            tile->sample < BNNPAN_SAMPLE_COUNT && axis_is_allowed(&tile->rows, tile->row_phase) &&
            axis_is_allowed(&tile->cols, tile->col_phase) && scale_is_allowed(tile->pan_scale) &&
+           tile->pan_stride >= tile->width &&
            part_is_allowed(tile->core_row, tile->core_height, tile->height) &&
            part_is_allowed(tile->core_col, tile->core_width, tile->width);
 }
@@ -60,6 +61,13 @@ static float decode_scale(input *in) {
     return scales[rarely(in) ? next(in) % 9 : next(in) % 3];
 }
 
+/* The width or a little more; rarely less. */
+static int32_t stride(input *in, int32_t width) {
+    const int32_t more = next(in) % 4;
+    if (rarely(in)) return pick(in, (const int32_t[]){0, 1, -1, INT32_MIN}, 4);
+    return width <= INT32_MAX - more ? width + more : width;
+}
+
 static bnnpan_tile decode_tile(input *in) {
     bnnpan_tile tile = {.height = side(in)};
     tile.width = side(in);
@@ -71,6 +79,7 @@ static bnnpan_tile decode_tile(input *in) {
     tile.cols.taps = usual ? 1 + next(in) % 8 : size(in, 64, 64);
     tile.row_phase = place(in, tile.rows.ratio);
     tile.col_phase = place(in, tile.cols.ratio);
+    tile.pan_stride = stride(in, tile.width);
     tile.core_row = place(in, tile.height);
     tile.core_col = place(in, tile.width);
     tile.core_height = extent(in, tile.core_row, tile.height);
@@ -92,9 +101,12 @@ static size_t ms_length(const bnnpan_axis *axis, int32_t phase, int32_t count) {
 static void count_tile(const bnnpan_tile *tile, size_t bands, size_t alignment, size_t bytes[TILE_BUFFERS]) {
     bytes[ROW_WEIGHTS] = (size_t)(tile->rows.ratio * tile->rows.taps) * sizeof(float);
     bytes[COL_WEIGHTS] = (size_t)(tile->cols.ratio * tile->cols.taps) * sizeof(float);
-    bytes[PAN] = (size_t)tile->height * (size_t)tile->width * alignment;
-    bytes[MS] = bands * ms_length(&tile->rows, tile->row_phase, tile->height) *
-                ms_length(&tile->cols, tile->col_phase, tile->width) * alignment;
+    const size_t ms_pixels = ms_length(&tile->rows, tile->row_phase, tile->height) *
+                             ms_length(&tile->cols, tile->col_phase, tile->width);
+    const size_t pan_rows = (size_t)tile->height - 1;
+    bytes[SHRUNK] = ms_pixels * sizeof(float);
+    bytes[PAN] = (pan_rows * (size_t)tile->pan_stride + (size_t)tile->width) * alignment;
+    bytes[MS] = bands * ms_pixels * alignment;
     bytes[PRODUCT] = bands * (size_t)tile->core_height * (size_t)tile->core_width * alignment;
 }
 
@@ -103,8 +115,8 @@ static void point_at(bnnpan_tile *tile, int id, void *memory) {
     else if (id == COL_WEIGHTS) tile->cols.weights = memory;
     else if (id == MS_OFFSET) tile->ms_offset = memory;
     else if (id == MS_SCALE) tile->ms_scale = memory;
-    else if (id == EXPLAINED) tile->explained = memory;
     else if (id == INJECTED) tile->injected = memory;
+    else if (id == SHRUNK) tile->shrunk = memory;
     else if (id == PAN) tile->pan = memory;
     else if (id == MS) tile->ms = memory;
     else tile->product = memory;
@@ -131,24 +143,25 @@ static void take_buffers(input *in, tile_case *given, size_t bands) {
     const size_t sample_bytes = given->allowed ? SAMPLE_BYTES[given->tile.sample] : 1;
     size_t bytes[TILE_BUFFERS] = {sizeof(float), sizeof(float), 0, 0, 0, 0, 1, 1, 1};
     for (int id = MS_OFFSET; id <= INJECTED; id++) bytes[id] = bands * sizeof(float);
+    bytes[SHRUNK] = sizeof(float);
     if (given->allowed) count_tile(&given->tile, bands, sample_bytes, bytes);
-    const int mixes = next(in) % 4 != 1;
-    int mixing[] = {[GIVEN] = 0, [MISSING] = 0, [MISALIGNED] = 0};
+    const int injects = next(in) % 4 != 1;
+    int injecting[] = {[GIVEN] = 0, [MISSING] = 0, [MISALIGNED] = 0};
     for (int id = 0; id < TILE_BUFFERS; id++) {
         const size_t alignment = holds_floats(id) ? sizeof(float) : sample_bytes;
-        const int how = is_mixing(id) && !mixes ? MISSING : hostility(in, alignment);
+        const int how = is_injecting(id) && !injects ? MISSING : hostility(in, alignment);
         buffer *const taken = &given->buffers[id];
         *taken = take_as(in, bytes[id], alignment, how);
         point_at(&given->tile, id, passed(taken, how));
-        mixing[how] += is_mixing(id);
-        given->allowed = given->allowed && (how == GIVEN || is_mixing(id));
+        injecting[how] += is_injecting(id);
+        given->allowed = given->allowed && (how == GIVEN || is_injecting(id));
         if (id == MS_SCALE) given->allowed = fill_scales(in, taken) && given->allowed;
         else if (holds_floats(id)) fill_floats(in, taken);
         else fill_bytes(in, taken);
         /* Phases whose weights are all 0. */
         if (id != MS_SCALE && rarely(in)) memset(taken->at, 0, bytes[id]);
     }
-    given->allowed = given->allowed && (mixing[GIVEN] == 2 || mixing[MISSING] == 2);
+    given->allowed = given->allowed && (injecting[GIVEN] == 2 || injecting[MISSING] == 2);
 }
 
 static void release_buffers(const tile_case *given) {

@@ -17,11 +17,9 @@ def test_units_are_those_of_linear_algebra_in_double(planes: int, seed: int):
     samples = samples + random.normal(0, random.uniform(0.5, 200), (planes, 200))
     units = scene_units(*moments(samples))
     correlation = np.corrcoef(samples)
-    bands = correlation[:-1, :-1] + 1e-3 * np.eye(planes - 1)
     np.testing.assert_allclose(units.ms_offset, samples[:-1].mean(axis=1))
     np.testing.assert_allclose(units.pan_scale, samples[-1].std())
     np.testing.assert_allclose(units.injected, correlation[:-1, -1], atol=1e-9)
-    np.testing.assert_allclose(units.explained, np.linalg.solve(bands, correlation[:-1, -1]), rtol=1e-6)
 
 
 @given(st.integers(0, 2**32 - 1))

@@ -170,21 +170,25 @@ static size_t ms_length(const bnnpan_axis *axis, int32_t phase, int32_t count) {
     return (size_t)((phase + count - 1) / axis->ratio + axis->taps);
 }
 
-/* As a scene's might be, or plain ones that mix nothing. */
+static size_t ms_pixels_of(const bnnpan_tile *tile) {
+    return ms_length(&tile->rows, tile->row_phase, tile->height) * ms_length(&tile->cols, tile->col_phase, tile->width);
+}
+
+/* As a scene's might be, or plain ones that inject nothing. */
 static void random_units(bnnpan_tile *tile, int32_t bands) {
     const float scale = tile->sample == BNNPAN_UINT8 ? 255.0f : 2047.0f;
     const size_t count = (size_t)bands;
-    const int mixes = whole(0, 2) != 0;
-    tile->pan_offset = mixes ? 0.5f * scale : 0.0f;
-    tile->pan_scale = mixes ? 0.25f * scale : scale;
+    const int injects = whole(0, 2) != 0;
+    tile->pan_offset = injects ? 0.5f * scale : 0.0f;
+    tile->pan_scale = injects ? 0.25f * scale : scale;
     tile->ms_offset = noise_array(count, tile->pan_offset, 0.25f * tile->pan_offset);
     tile->ms_scale = noise_array(count, tile->pan_scale, 0.5f * tile->pan_offset);
-    tile->explained = mixes ? noise_array(count, 0.25f, 0.5f) : NULL;
-    tile->injected = mixes ? noise_array(count, 0.5f, 0.5f) : NULL;
+    tile->injected = injects ? noise_array(count, 0.5f, 0.5f) : NULL;
+    tile->shrunk = injects ? noise_array(ms_pixels_of(tile), 0.0f, 2.0f) : NULL;
 }
 
 static void free_units(const bnnpan_tile *tile) {
-    const float *const arrays[] = {tile->ms_offset, tile->ms_scale, tile->explained, tile->injected};
+    const float *const arrays[] = {tile->ms_offset, tile->ms_scale, tile->injected, tile->shrunk};
     for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) free((void *)(uintptr_t)arrays[i]);
 }
 
@@ -192,6 +196,7 @@ static bnnpan_tile random_tile(const window *w, int32_t sample) {
     bnnpan_tile tile = {.sample = sample, .height = w->height, .width = w->width};
     tile.rows = random_axis(whole(1, 6), &tile.row_phase);
     tile.cols = random_axis(whole(2, 6), &tile.col_phase);
+    tile.pan_stride = w->width + whole(0, 5);
     tile.core_row = whole(0, w->height - 1);
     tile.core_col = whole(0, w->width - 1);
     tile.core_height = whole(1, w->height - tile.core_row);
@@ -206,10 +211,9 @@ static bnnpan_tile random_tile(const window *w, int32_t sample) {
 
 static uint64_t run_tile(uint64_t hash, const window *w, int32_t sample) {
     bnnpan_tile tile = random_tile(w, sample);
-    const size_t ms_pixels =
-        ms_length(&tile.rows, tile.row_phase, w->height) * ms_length(&tile.cols, tile.col_phase, w->width);
-    const size_t core = (size_t)(w->shape->bands * tile.core_height * tile.core_width);
-    void *pan = noise_samples(sample, pixels_of(w)), *ms = noise_samples(sample, ms_pixels * (size_t)w->shape->bands);
+    const size_t ms_pixels = ms_pixels_of(&tile), core = (size_t)(w->shape->bands * tile.core_height * tile.core_width);
+    const size_t pan_pixels = (size_t)(w->height - 1) * (size_t)tile.pan_stride + (size_t)w->width;
+    void *pan = noise_samples(sample, pan_pixels), *ms = noise_samples(sample, ms_pixels * (size_t)w->shape->bands);
     void *product = exact(core, SAMPLE_BYTES[sample]);
     const size_t bytes = bnnpan_fuse_tile_arena_bytes(w->model, &tile), past = random_word() % 64;
     char *arena = exact(bytes + past, 1);
@@ -312,8 +316,9 @@ static void refuse_windows(const window *w, float *memory) {
 static void refuse_tiles(const window *w, float *memory) {
     const bnnpan_axis axis = {2, 3, memory};
     const bnnpan_tile good = {.pan = memory, .ms = memory, .product = memory, .rows = axis, .cols = axis, .height = 4,
-                              .width = 6, .core_height = 4, .core_width = 6, .sample = BNNPAN_FLOAT32, .pan_scale = 1,
-                              .ms_offset = memory, .ms_scale = memory, .explained = memory, .injected = memory};
+                              .width = 6, .pan_stride = 6, .core_height = 4, .core_width = 6, .sample = BNNPAN_FLOAT32,
+                              .pan_scale = 1, .ms_offset = memory, .ms_scale = memory, .injected = memory,
+                              .shrunk = memory};
     const void *const odd = (const char *)memory + 2;
     static const float wrong_scales[] = {0.0f, INFINITY};
     bnnpan_tile tile;
@@ -346,9 +351,12 @@ static void refuse_tiles(const window *w, float *memory) {
     REFUSE(ms_scale, NULL, BNNPAN_NO_ARGUMENT);
     REFUSE(ms_offset, NULL, BNNPAN_NO_ARGUMENT);
     REFUSE(ms_offset, odd, BNNPAN_NO_ARGUMENT);
-    REFUSE(explained, NULL, BNNPAN_NO_ARGUMENT);
+    REFUSE(pan_stride, 5, BNNPAN_BAD_TILE);
+    REFUSE(pan_stride, INT32_MIN, BNNPAN_BAD_TILE);
     REFUSE(injected, NULL, BNNPAN_NO_ARGUMENT);
     REFUSE(injected, odd, BNNPAN_NO_ARGUMENT);
+    REFUSE(shrunk, NULL, BNNPAN_NO_ARGUMENT);
+    REFUSE(shrunk, odd, BNNPAN_NO_ARGUMENT);
     REFUSE(pan, NULL, BNNPAN_NO_ARGUMENT);
     REFUSE(ms, NULL, BNNPAN_NO_ARGUMENT);
     REFUSE(product, NULL, BNNPAN_NO_ARGUMENT);

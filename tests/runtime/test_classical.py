@@ -22,15 +22,14 @@ from bnnpan_runtime.bundle import Bundle
 from bnnpan_runtime.calibrate import patch_windows
 from bnnpan_runtime.classical.calibrate import calibrate
 from bnnpan_runtime.classical.engine import ClassicalEngine
-from bnnpan_runtime.contract import Calibration, Phase, Window
+from bnnpan_runtime.contract import Calibration, Phase, Tile, Window
 from bnnpan_runtime.errors import SceneError
 from bnnpan_runtime.graph.protocol import DnTile
-from bnnpan_runtime.grid import Grid
 from bnnpan_runtime.memory import allocate
 from bnnpan_runtime.product import sha256_of
 from bnnpan_runtime.scene import Scene, open_scene
-from bnnpan_runtime.tiles import tile_around
-from bnnpan_runtime.worker import Slot, tile_layout
+from bnnpan_runtime.shrink import Shrinker
+from bnnpan_runtime.worker import ShrinkBench, Slot, tile_layout
 
 PLENTY = "4GiB"
 RANGE = 2047
@@ -75,16 +74,21 @@ def observed(engine: ClassicalEngine, tile: DnTile, arena: np.ndarray) -> np.nda
     return np.concatenate([strip.planes.copy() for strip in engine.observe(tile, arena)], axis=1)
 
 
+def buffers(scene: Scene, engine: ClassicalEngine, side: int) -> tuple[Slot, ShrinkBench, np.ndarray]:
+    layout = tile_layout(scene, engine.resampler, engine, side, engine.halo, engine.shrinks_pan)
+    return Slot(layout), ShrinkBench(layout), allocate(*layout.engine["arena"])
+
+
 def whole(raw: RawScene, phase: Phase = "centred") -> Whole:
     """Calibrated on the whole scene, a square one."""
     side = read_raster(raw.pan).shape[1]
     with opened(raw, phase, side, 1) as (scene, engine):
         constants = calibrate(scene, engine)
-        layout = tile_layout(scene, engine.resampler, engine, side, engine.halo)
-        slot, arena = Slot(layout), allocate(*layout.engine["arena"])
+        slot, shrink, arena = buffers(scene, engine, side)
         core = Window(0, 0, side, side)
-        slot.read(scene, engine.resampler, tile_around(core, 0, (side, side), (side, side), engine.halo))
-        tile = slot.dn_tile(scene, engine.resampler, constants.units)
+        slot.read(scene, engine.resampler, Tile(0, core, core))
+        shrunk = shrink.shrunk(slot, constants.units, None)
+        tile = slot.dn_tile(scene, engine.resampler, constants.units, shrunk)
         planes = observed(engine, tile, arena)
         engine.fuse_tile(tile, constants.affines, arena)
     units = constants.units
@@ -151,25 +155,24 @@ def test_tiles_and_threads_do_not_change_a_bit(write_scene: SceneWriter, tmp_pat
         assert sha256_of(tmp_path / "tiled.tif") == sha256_of(tmp_path / "whole.tif")
 
 
-def test_the_halo_is_enough_and_hardly_more(tmp_path: Path):
-    """A PAN pixel further away than the halo changes nothing; the nearest that counts lies close to it."""
+def test_the_margin_of_the_pan_is_hardly_more_than_what_counts(tmp_path: Path):
+    """That it is enough is shown by the tiles."""
     raw = textured(tmp_path, 400, 2, 4)
     with opened(raw, "centred", 64, 4) as (scene, engine):
-        constants, halo = calibrate(scene, engine), engine.halo
-        shape = (16 + 2 * halo, 16 + 2 * halo)
-        layout = tile_layout(scene, engine.resampler, engine, 16, halo)
-        slot, arena = Slot(layout), allocate(*layout.engine["arena"])
-        slot.read(scene, engine.resampler, tile_around(Window(200, 200, 16, 16), 0, (400, 400), shape, halo))
-        tile = slot.dn_tile(scene, engine.resampler, constants.units)
+        units = calibrate(scene, engine).units
+        slot, shrink, arena = buffers(scene, engine, 16)
+        core = Window(200, 200, 16, 16)
+        slot.read(scene, engine.resampler, Tile(0, core, core))
 
-        before = observed(engine, tile, arena)
-        assert slot.pan.shape == shape
-        slot.pan[0], slot.pan[-1], slot.pan[:, 0], slot.pan[:, -1] = 0, 65535, 65535, 0
-        beyond = observed(engine, tile, arena)
-        assert np.array_equal(beyond, before)
-        # Halos are even, and the outermost taps of both filters together are less than float32 can tell.
-        slot.pan[:8], slot.pan[-8:] = 65535, 65535
-        assert not np.array_equal(observed(engine, tile, arena), before)
+        def planes() -> np.ndarray:
+            shrunk = shrink.shrunk(slot, units, None)
+            return observed(engine, slot.dn_tile(scene, engine.resampler, units, shrunk), arena)
+
+        before = planes()
+        assert slot.pan.shape == (16, 16) and slot.pan_around.shape == (102, 102)
+        # The outermost taps of both filters together are less than float32 can tell.
+        slot.pan_around[:8], slot.pan_around[-8:] = 65535, 65535
+        assert not np.array_equal(planes(), before)
 
 
 class TestNoData:
@@ -220,7 +223,8 @@ class TestNoData:
         with open_scene(raw.pan, raw.ms, None) as scene:
             engine = ClassicalEngine(scene.grid, scene.bands, "centred", Calibration(64, 1))
             (patch,) = patch_windows(scene, engine.resampler, engine.calibration)
-            assert patch.col + 64 < 296 < patch.col + 64 + engine.halo and patch.row < 248 < patch.row + 64
+            margin = Shrinker(engine.resampler, 512, 512).margin
+            assert patch.col + 64 < 296 < patch.col + 64 + margin and patch.row < 248 < patch.row + 64
             with pytest.raises(SceneError, match="no calibration patch holds data"):
                 calibrate(scene, engine)
 
@@ -261,12 +265,6 @@ def test_equal_pixel_sizes_are_refused(write_scene: SceneWriter, tmp_path: Path)
     raw = write_scene(128, 128, ms_shape=(128, 128), georeferenced=False)
     with pytest.raises(SceneError, match="ratio of 1"):
         classical(raw, tmp_path / "out.tif")
-
-
-@pytest.mark.parametrize("offset", [0.0, 0.5, 1.25, -3.0, 61.0])
-def test_the_halo_does_not_grow_with_the_offset(offset: float):
-    sizes = [ClassicalEngine(Grid(4, here, here), 4, "centred", Calibration()).halo for here in (0.0, offset)]
-    assert abs(sizes[1] - sizes[0]) <= 2
 
 
 FORBIDDEN = """

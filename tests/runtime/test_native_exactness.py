@@ -226,9 +226,9 @@ ORIGIN = 25
 
 UNITS = {
     "bit depth": SceneUnits.of_bit_depth(2047.0, 2),
-    "scene": SceneUnits(700.3, 210.7, (401.5, 333.3), (120.9, 99.1), (0.6, -0.3), (0.8, 0.7)),
-    "tiny scales": SceneUnits(1.0, 1e-30, (5.0, 6.0), (1e-38, 1e-45), (1e-9, 1e9), (1.0, -1.0)),
-    "far away": SceneUnits(-1e30, 1e30, (3e38, -3e38), (1e36, 3e38), (2.0, 2.0), (0.0, 1e-20)),
+    "scene": SceneUnits(700.3, 210.7, (401.5, 333.3), (120.9, 99.1), (0.8, 0.7)),
+    "tiny scales": SceneUnits(1.0, 1e-30, (5.0, 6.0), (1e-38, 1e-45), (1e9, -1e-9)),
+    "far away": SceneUnits(-1e30, 1e30, (3e38, -3e38), (1e36, 3e38), (2.0, 1e-20)),
 }
 
 
@@ -240,7 +240,10 @@ def tile_of(
     ms: NDArray[Any],
     units: SceneUnits,
 ) -> DnTile:
-    """A tile of the scene `pan`, `ms`; MS sample (0, 0) is `ms[:, ORIGIN, ORIGIN]`."""
+    """A tile of the scene `pan`, `ms`; MS sample (0, 0) is `ms[:, ORIGIN, ORIGIN]`.
+
+    For a shrunk PAN, MS of band 0 stands in.
+    """
     area = resampler.ms_window(window)
     rows = slice(area.row + ORIGIN, area.row + ORIGIN + area.height)
     cols = slice(area.col + ORIGIN, area.col + ORIGIN + area.width)
@@ -254,6 +257,7 @@ def tile_of(
         units=units,
         pan_nodata=0,
         ms_nodata=None,
+        shrunk=np.sin(ms[0, rows, cols], dtype=np.float32) if units.injects else None,
     )
 
 

@@ -48,16 +48,19 @@ def tile_of(
     rng = np.random.default_rng([window.row, window.col, window.height, window.width])
     largest = 255 if dtype is np.uint8 else 2047
     area = resampler.ms_window(window)
+    units = units or SceneUnits.of_bit_depth(float(largest), SHAPE.bands)
+    around = rng.integers(0, largest, (window.height + 7, window.width + 5)).astype(dtype)
     return DnTile(
         shape=TileShape.of(window, core, resampler.row_taps.ratio),
         rows=resampler.row_taps,
         cols=resampler.col_taps,
-        pan=rng.integers(0, largest, (window.height, window.width)).astype(dtype),
+        pan=around[4:-3, 2:-3],
         ms=rng.integers(0, largest, (SHAPE.bands, area.height, area.width)).astype(dtype),
         product=np.full((SHAPE.bands, core.height, core.width), 77, dtype),
-        units=units or SceneUnits.of_bit_depth(float(largest), SHAPE.bands),
+        units=units,
         pan_nodata=nodata[0],
         ms_nodata=nodata[1],
+        shrunk=rng.standard_normal((area.height, area.width), np.float32) if units.injects else None,
     )
 
 
@@ -81,10 +84,10 @@ def step_by_step(backend: NativeBackend, resampler: Resampler, tile: DnTile, win
 
 UNITS = (
     None,
-    SceneUnits(611.7, 143.9, (407.3, 512.1, 388.8), (87.7, 101.3, 140.2), (0.3, 0.5, -0.1), (0.9, 0.7, 0.4)),
-    SceneUnits(611.7, 143.9, (407.3, 512.1, 388.8), (87.7, 101.3, 140.2), (0.0,) * 3, (0.0,) * 3),
-    SceneUnits(0.0, 255.0, (0.0,) * 3, (255.0,) * 3, (0.0,) * 3, (0.0, 1.0, 0.0)),
-    SceneUnits(1e9, 1e-6, (-1e20, 1e30, 5.0), (1e-38, 1e-45, 3e38), (1e30, -1e30, 1.0), (1.0, 0.0, 1e-30)),
+    SceneUnits(611.7, 143.9, (407.3, 512.1, 388.8), (87.7, 101.3, 140.2), (0.9, 0.7, -0.4)),
+    SceneUnits(611.7, 143.9, (407.3, 512.1, 388.8), (87.7, 101.3, 140.2), (0.0,) * 3),
+    SceneUnits(0.0, 255.0, (0.0,) * 3, (255.0,) * 3, (0.0, 1.0, 0.0)),
+    SceneUnits(1e9, 1e-6, (-1e20, 1e30, 5.0), (1e-38, 1e-45, 3e38), (1e30, 0.0, -1e-30)),
 )
 """None stands for those of the bit depth; the last are beyond any scene."""
 
@@ -158,14 +161,29 @@ def test_int16_is_clipped_at_both_ends_and_float32_not_at_all() -> None:
     [
         ({"pan": np.zeros((16, 18), np.uint16)}, r"pan is \(16, 18\), must be contiguous \(16, 16\)"),
         ({"pan": np.zeros((16, 16), np.uint8)}, "pan is uint8; PAN, MS and product must all be one of"),
+        ({"pan": np.zeros((16, 32), np.uint16)[:, ::2]}, r"pan is \(16, 16\), must be contiguous"),
+        ({"pan": np.broadcast_to(np.uint16(7), (16, 16))}, r"pan is \(16, 16\), must be contiguous"),
         ({"ms": np.zeros((3, 2, 2), np.uint16)}, r"ms is \(3, 2, 2\), must be contiguous"),
+        ({"shrunk": np.zeros((2, 2), np.float32)}, r"shrunk is float32 \(2, 2\), must be contiguous"),
         ({"units": SceneUnits.of_bit_depth(0.0, 3)}, "a scale is not a finite number above 0"),
         ({"units": SceneUnits.of_bit_depth(float("nan"), 3)}, "a scale is not a finite number above 0"),
         ({"units": SceneUnits.of_bit_depth(1e39, 3)}, "a scale is not a finite number above 0"),
         ({"units": replace(SceneUnits.of_bit_depth(1.0, 3), ms_scale=(1.0, 1.0, -1.0))}, "a scale is not"),
         ({"units": SceneUnits.of_bit_depth(1.0, 4)}, "ms_offset has 4 values, must be 3"),
     ],
-    ids=["pan size", "pan type", "ms size", "no scale", "scale not a number", "infinite", "one", "bands"],
+    ids=[
+        "pan size",
+        "pan type",
+        "pan columns",
+        "one pixel",
+        "ms size",
+        "shrunk",
+        "no scale",
+        "scale not a number",
+        "infinite",
+        "one",
+        "bands",
+    ],
 )
 def test_a_tile_that_does_not_fit_is_refused(changes: dict[str, Any], message: str) -> None:
     resampler = Resampler(Grid(4), "centred")
@@ -173,3 +191,10 @@ def test_a_tile_that_does_not_fit_is_refused(changes: dict[str, Any], message: s
     tile = DnTile(**{**vars(tile_of(resampler, window, window, np.uint16)), **changes})
     with pytest.raises(BackendError, match=message):
         fused(NativeBackend(WEIGHTS, SHAPE), tile)
+
+
+def test_a_tile_whose_units_inject_must_come_with_the_shrunk_pan() -> None:
+    window = Window(0, 0, 16, 16)
+    tile = tile_of(Resampler(Grid(4), "centred"), window, window, np.uint16, units=UNITS[1])
+    with pytest.raises(ValueError, match="need the shrunk PAN"):
+        replace(tile, shrunk=None)

@@ -100,14 +100,14 @@ class TestPlanning:
 
 @pytest.mark.parametrize("tile", [16, 100, 256])
 @pytest.mark.parametrize("nodata", [None, 0])
-@pytest.mark.parametrize("backend", ["native", "onnx"])
+@pytest.mark.parametrize(("backend", "shrinks_pan"), [("native", False), ("native", True), ("onnx", True)])
 def test_buffers_take_what_was_counted(
-    write_scene: SceneWriter, bundle: Bundle, tile: int, nodata: int | None, backend: str
+    write_scene: SceneWriter, bundle: Bundle, tile: int, nodata: int | None, backend: str, shrinks_pan: bool
 ):
     raw = write_scene(nodata=nodata)
     with open_scene(raw.pan, raw.ms, bundle.manifest) as scene:
         resampler, engine = Resampler(scene.grid, "centred"), open_backend(backend, bundle)
-        layout = tile_layout(scene, resampler, engine, tile, 12)
+        layout = tile_layout(scene, resampler, engine, tile, 12, shrinks_pan)
         bench = Bench(layout, scene, resampler, engine)
         for counted, owner in ((layout.slot_bytes, Slot(layout)), (layout.bench_bytes, bench)):
             held = sum(-(-array.nbytes // 4096) * 4096 for array in _buffers(owner))
@@ -124,7 +124,7 @@ def _buffers(owner: Any) -> list[NDArray[Any]]:
             found[id(value.base)] = value
         elif isinstance(value, dict):
             values.extend(value.values())
-        elif type(value).__name__.endswith("Engine"):
+        elif type(value).__name__.endswith(("Engine", "ShrinkBench")):
             values.extend(vars(value).values())
     return list(found.values())
 
@@ -175,21 +175,31 @@ class TestMeasured:
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
 
     @pytest.mark.parametrize(
-        ("memory", "threads", "compress"),
-        [("96MiB", 1, "none"), ("112MiB", 2, "deflate"), ("192MiB", 1, "deflate")],
+        ("memory", "threads", "compress", "units"),
+        [
+            ("96MiB", 1, "none", "bit_depth"),
+            ("112MiB", 2, "deflate", "bit_depth"),
+            ("192MiB", 1, "deflate", "bit_depth"),
+            ("98MiB", 1, "none", "scene"),
+            ("114MiB", 2, "deflate", "scene"),
+            ("192MiB", 1, "deflate", "scene"),
+        ],
     )
     def test_the_peak_is_at_most_predicted_and_the_prediction_is_close(
         self,
         write_scene: SceneWriter,
         bundle: Bundle,
+        scene_bundle: Bundle,
         tmp_path: Path,
         subprocess_environment: dict[str, str],
         memory: str,
         threads: int,
         compress: str,
+        units: str,
     ):
         raw = write_scene(1024, 1024, compress=compress, tiled=True)
-        arguments = (raw.pan, raw.ms, bundle.path, tmp_path / "out.tif", memory, "native", threads)
+        fed = scene_bundle if units == "scene" else bundle
+        arguments = (raw.pan, raw.ms, fed.path, tmp_path / "out.tif", memory, "native", threads)
         result = self.run(subprocess_environment, *arguments)
         assert result.returncode == 0, result.stderr
         report = json.loads(result.stdout)

@@ -52,25 +52,24 @@ def test_every_band_and_the_pan_have_mean_0_and_deviation_1_in_scene_units(
     assert units.pan_scale == pytest.approx(pan.std(), rel=0.15)
     np.testing.assert_allclose(units.ms_offset, ms.mean(axis=(1, 2)), rtol=0.05)
     np.testing.assert_allclose(units.ms_scale, ms.std(axis=(1, 2)), rtol=0.15)
-    assert np.all(np.abs(units.injected) <= 1) and units.mixes
+    assert np.all(np.abs(units.injected) <= 1) and units.injects
 
 
-def test_a_pan_that_is_a_mix_of_the_bands_is_explained_by_it(write_scene: SceneWriter, scene_bundle: Bundle):
-    shares = np.array([0.2, 0.0, 0.5, 0.3])
-
+def test_a_band_gets_as_much_detail_as_it_has_in_common_with_the_pan(
+    write_scene: SceneWriter, scene_bundle: Bundle
+):
     def change(pan: np.ndarray, ms: np.ndarray) -> None:
-        ms[...] = (
-            np.random.default_rng(1)
-            .integers(100, 2000, (4, *np.array(ms.shape[1:]) // 10 + 1))
-            .repeat(10, axis=1)
-            .repeat(10, axis=2)[:, : ms.shape[1], : ms.shape[2]]
-        )
-        mixed = np.rint(np.tensordot(shares, ms, 1)).repeat(4, axis=0).repeat(4, axis=1)
-        pan[...] = mixed[: pan.shape[0], : pan.shape[1]]
+        random = np.random.default_rng(1)
+        blocks = random.integers(100, 2000, (4, *np.array(ms.shape[1:]) // 10 + 1))
+        ms[...] = blocks.repeat(10, axis=1).repeat(10, axis=2)[:, : ms.shape[1], : ms.shape[2]]
+        # Band 0 alone, bands 0 and 1 in equal parts, turned around, not at all.
+        ms[1] = (ms[0] // 2 + ms[1] // 2).astype(ms.dtype)
+        ms[2] = 2100 - ms[0]
+        alike = ms[0].repeat(4, axis=0).repeat(4, axis=1)
+        pan[...] = alike[: pan.shape[0], : pan.shape[1]]
 
     units = calibrated(write_scene(400, 400, change=change), scene_bundle).units
-    found = np.array(units.explained) * units.pan_scale / np.array(units.ms_scale)
-    np.testing.assert_allclose(found, shares, atol=0.03)
+    np.testing.assert_allclose(units.injected, [1, 0.71, -1, 0], atol=0.2)
 
 
 def test_the_product_of_a_scene_in_other_dn_is_the_same_in_those_dn(
@@ -87,7 +86,7 @@ def test_the_product_of_a_scene_in_other_dn_is_the_same_in_those_dn(
     other = fused(write_scene(change=change), scene_bundle, tmp_path / "other.tif").astype(int)
     apart = np.abs(other - (gain * plain + offset)) / gain
     # Rounding to DN, twice; a sign at its threshold may flip.
-    assert np.mean(apart > 1) < 1e-3
+    assert np.mean(apart > 1) < 5e-3
 
 
 def test_a_marker_of_nodata_does_not_reach_the_units(write_scene: SceneWriter, scene_bundle: Bundle):
@@ -144,7 +143,7 @@ def test_a_flat_scene_stays_flat(write_scene: SceneWriter, scene_bundle: Bundle,
         pan[...], ms[...] = 0, 0
 
     units = calibrated(write_scene(change=flatten), scene_bundle).units
-    assert units == SceneUnits(0.0, 1.0, (0.0,) * 4, (1.0,) * 4, (0.0,) * 4, (0.0,) * 4)
+    assert units == SceneUnits(0.0, 1.0, (0.0,) * 4, (1.0,) * 4, (0.0,) * 4)
 
 
 def test_scene_units_need_no_bit_depth(write_scene: SceneWriter, scene_bundle: Bundle, tmp_path: Path):
@@ -186,7 +185,7 @@ def test_the_report_names_the_units_and_inspect_their_kind(
 ):
     raw = write_scene()
     arguments = ["fuse", "--pan", raw.pan, "--ms", raw.ms, "--out", tmp_path / "out.tif", "--memory", "4GiB"]
-    arguments += ["--bundle", scene_bundle.path, "--json"]
+    arguments += ["--bundle", scene_bundle.path, "--allow-unsigned", "--json"]
     result = CliRunner().invoke(main, [str(argument) for argument in arguments])
     assert result.exit_code == 0, result.output
     units = json.loads(result.stdout)["units"]

@@ -14,7 +14,8 @@ from scipy.ndimage import gaussian_filter
 from bnnpan.data.appearance import in_units, pair_units
 from bnnpan.data.pairs import BGRN, Pair, load_pairs
 from bnnpan.data.patches import VARIANT_GAINS, Augmentation, PatchSampler
-from bnnpan_runtime.contract import Units
+from bnnpan.data.wald import seen_by_ms
+from bnnpan_runtime.contract import Phase, Units
 from bnnpan_runtime.errors import ConfigError, SceneError
 
 PLAIN = Augmentation(
@@ -184,6 +185,7 @@ def synthetic_pair(
         dn_scale=2047.0,
         simulated_pan=simulated,
         lms_variants=np.stack([gt + 2, gt + 3]),
+        phase="centred",
     )
 
 
@@ -295,27 +297,59 @@ class TestSceneUnits:
         for left, right in zip(plain[:3], scaled[:3], strict=True):
             np.testing.assert_allclose(left, right, rtol=1e-3, atol=1e-4)
 
-    def test_a_pan_that_is_a_mix_of_the_lms_has_no_detail_and_needs_no_fusion(self) -> None:
-        pair = smooth_pair()
-        explained = replace(
-            pair, pan=(0.25 * pair.lms.sum(axis=0, keepdims=True)), gt=pair.lms, sharp=pair.lms
+    @pytest.mark.parametrize("phase", ["centred", "toolbox"])
+    def test_bands_get_their_share_of_the_detail_that_ms_cannot_see(self, phase: Phase) -> None:
+        pair = replace(smooth_pair(), phase=phase)
+        sampler = PatchSampler([pair], patch=128, augmentation=PLAIN, units="scene")
+        pan, lms, _, *_ = (part[0] for part in sampler.sample(1))
+        units = pair_units(pair)
+        np.testing.assert_allclose(pan, (pair.pan - units.pan_offset) / units.pan_scale, atol=1e-4)
+        injected, offset, scale = (
+            np.array(v)[:, None, None] for v in (units.injected, units.ms_offset, units.ms_scale)
         )
-        pan, lms, gt, *_ = PatchSampler([explained], patch=32, augmentation=PLAIN, units="scene").sample(4)
-        assert np.abs(pan).max() < 0.02  # what the ridge of the regression leaves
+        detail = (pair.pan - seen_by_ms(pair.pan, 4, phase)) / units.pan_scale
+        assert detail.std() > 0.1 and (injected > 0.5).all()
+        np.testing.assert_allclose(lms, (pair.lms - offset) / scale + injected * detail, atol=1e-4)
+
+    def test_a_pan_without_detail_changes_no_band(self) -> None:
+        pair = smooth_pair()
+        dull = replace(pair, pan=gaussian_filter(pair.pan, (0, 20, 20)))
+        _, lms, gt = in_units(
+            pair_units(dull), dull.pan, pair.lms, pair.lms, seen_by_ms(dull.pan, 4, "centred")
+        )
         np.testing.assert_allclose(lms, gt, atol=0.02)
+
+    def test_units_that_inject_refuse_to_do_without_the_pan_as_ms_sees_it(self) -> None:
+        pair = smooth_pair()
+        with pytest.raises(ValueError, match="need the PAN as MS sees it"):
+            in_units(pair_units(pair), pair.pan, pair.lms, pair.gt)
+
+    def test_a_mixed_pan_is_seen_as_the_mix_of_what_is_seen(self) -> None:
+        """By linearity, so that nothing is filtered while training."""
+        pair = replace(smooth_pair(), simulated_pan=True)
+        augmentation = replace(self.MIXED, pan_noise=0)
+        sampler = PatchSampler([pair], patch=128, augmentation=augmentation, units="scene")
+        batch = sampler.sample(1)
+        pan, lms = batch.pan[0], batch.lms[0]
+        plain = (pair.lms / pair.dn_scale - batch.level[0, :, None, None]) / batch.contrast[0, :, None, None]
+        detail = pan - seen_by_ms(pan, 4, "centred")
+        shares = [np.vdot(detail[0], band) / np.vdot(detail, detail) for band in lms - plain]
+        assert min(shares) > 0.3
+        np.testing.assert_allclose(lms, plain + np.array(shares)[:, None, None] * detail, atol=2e-3)
 
     def test_units_follow_whatever_pan_was_mixed(self) -> None:
         pan, lms, gt, *_ = PatchSampler(
-            [smooth_pair()], patch=64, augmentation=self.MIXED, units="scene"
-        ).sample(64)
-        assert abs(float(pan.mean())) < 0.1
+            [smooth_pair()], patch=128, augmentation=self.MIXED, units="scene"
+        ).sample(16)
+        np.testing.assert_allclose(pan.mean(axis=(1, 2, 3)), 0, atol=0.05)
+        np.testing.assert_allclose(pan.std(axis=(1, 2, 3)), 1, atol=0.2)
         assert 0.5 < float(gt.std()) < 2
         assert np.isfinite(lms).all()
 
     def test_units_of_a_pair_are_undone_by_their_inverse(self) -> None:
         pair = smooth_pair()
         units = pair_units(pair)
-        _, _, gt = in_units(units, pair.pan, pair.lms, pair.gt)
+        _, _, gt = in_units(units, pair.pan, pair.lms, pair.gt, seen_by_ms(pair.pan, 4, "centred"))
         scale, offset = (np.array(v)[:, None, None] for v in (units.ms_scale, units.ms_offset))
         np.testing.assert_allclose(gt * scale + offset, pair.gt, rtol=1e-4)
 

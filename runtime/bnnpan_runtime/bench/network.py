@@ -90,21 +90,24 @@ def images(network: Network, side: int, seed: int = 0) -> Images:
     shape, random = network.shape, np.random.default_rng(seed)
     resampler = Resampler(Grid(shape.ratio), network.phase)
     window = Window(0, 0, side, side)
-    ms_window = resampler.ms_window(window)
+    area = resampler.ms_window(window)
+    ms_shape = (area.height, area.width)
 
     def noise(*size: int) -> NDArray[np.uint16]:
         return random.integers(_BLACK_DN, int(network.dn_scale), size, np.uint16)
 
+    units = _scene_units(network)
     tile = DnTile(
         shape=TileShape.whole(side, side),
         rows=resampler.row_taps,
         cols=resampler.col_taps,
         pan=noise(side, side),
-        ms=noise(shape.bands, ms_window.height, ms_window.width),
+        ms=noise(shape.bands, *ms_shape),
         product=np.empty((shape.bands, side, side), np.uint16),
-        units=_scene_units(network),
+        units=units,
         pan_nodata=None,
         ms_nodata=None,
+        shrunk=random.standard_normal(ms_shape, np.float32) if units.injects else None,
     )
     affines = np.zeros((shape.blocks, 2, shape.channels), np.float32)
     affines[:, 0] = 1.0
@@ -112,12 +115,12 @@ def images(network: Network, side: int, seed: int = 0) -> Images:
 
 
 def _scene_units(network: Network) -> SceneUnits:
-    """Units like those of real scenes: all that counts is whether they mix."""
+    """Units like those of real scenes: all that counts is whether they inject."""
     bands, scale = network.shape.bands, network.dn_scale
     if network.units == "bit_depth":
         return SceneUnits.of_bit_depth(scale, bands)
     mean, deviation = (scale / 2,) * bands, (scale / 4,) * bands
-    return SceneUnits(scale / 2, scale / 4, mean, deviation, (1 / bands,) * bands, (0.5,) * bands)
+    return SceneUnits(scale / 2, scale / 4, mean, deviation, (0.5,) * bands)
 
 
 def binary_macs(shape: NetworkShape, stage: str, side: int) -> int:

@@ -22,8 +22,8 @@ from bnnpan_runtime.memory import allocate
 from bnnpan_runtime.scene import Scene
 from bnnpan_runtime.scene_units import SceneUnits
 from bnnpan_runtime.tiles import tile_around
-from bnnpan_runtime.units import Pixels
-from bnnpan_runtime.worker import Slot, tile_layout, unmeasured
+from bnnpan_runtime.units import sum_of_measured
+from bnnpan_runtime.worker import ShrinkBench, Slot, tile_layout, unmeasured
 
 __all__ = ["calibrate"]
 
@@ -53,8 +53,8 @@ class _Patches:
 
     def __init__(self, scene: Scene, engine: ClassicalEngine, windows: Sequence[Window]) -> None:
         self._scene, self._engine, self._windows = scene, engine, windows
-        layout = tile_layout(scene, engine.resampler, engine, engine.calibration.patch, engine.halo)
-        self._slot = Slot(layout)
+        layout = tile_layout(scene, engine.resampler, engine, engine.calibration.patch, 0, shrinks_pan=True)
+        self._slot, self._shrink = Slot(layout), ShrinkBench(layout)
         self._arena: NDArray[np.uint8] = allocate(*layout.engine["arena"])
 
     def units(self) -> SceneUnits:
@@ -62,15 +62,15 @@ class _Patches:
         scene = self._scene
         total, count = np.zeros(scene.bands + 1), np.zeros(scene.bands + 1)
         for slot in self._read():
-            planes = ((slot.pan, scene.pan_nodata), *((band, scene.ms_nodata) for band in slot.ms))
+            planes = ((slot.pan_around, scene.pan_nodata), *((band, scene.ms_nodata) for band in slot.ms))
             for place, (dn, nodata) in enumerate(planes):
-                total[place] += _sum_of_measured(dn, nodata)
+                total[place] += sum_of_measured(dn, nodata)
                 count[place] += dn.size if nodata is None else np.count_nonzero(dn != nodata)
         if not count.all():
             raise _no_data(scene)
         pan, *bands = (total / count).astype(np.float32).tolist()
         ones, zeros = (1.0,) * scene.bands, (0.0,) * scene.bands
-        return SceneUnits(pan, 1.0, tuple(bands), ones, zeros, zeros)
+        return SceneUnits(pan, 1.0, tuple(bands), ones, zeros)
 
     def gains(self, units: SceneUnits) -> NDArray[np.float32]:
         """One per band; 0 where the PAN has no detail at MS resolution. Raises SceneError without data."""
@@ -89,7 +89,7 @@ class _Patches:
         scene, engine = self._scene, self._engine
         height, width = self._slot.pan.shape
         for index, core in enumerate(self._windows):
-            tile = tile_around(core, index, (scene.height, scene.width), (height, width), engine.halo)
+            tile = tile_around(core, index, (scene.height, scene.width), (height, width), 0)
             self._slot.read(scene, engine.resampler, tile)
             yield self._slot
 
@@ -102,7 +102,8 @@ class _Patches:
         absent = np.empty((scene.bands, core.height, core.width), np.bool_)
         unmeasured(slot, scene, absent)
         measured = ~absent.any(axis=0)
-        tile = slot.dn_tile(scene, self._engine.resampler, units)
+        shrunk = self._shrink.shrunk(slot, units, scene.pan_nodata)
+        tile = slot.dn_tile(scene, self._engine.resampler, units, shrunk)
         strips = [
             (strip.pan[measured[strip.rows]], strip.planes[:, measured[strip.rows]])
             for strip in self._engine.observe(tile, self._arena)
@@ -114,9 +115,3 @@ class _Patches:
 
 def _no_data(scene: Scene) -> SceneError:
     return SceneError(f"{scene.pan.name}: no calibration patch holds data; use a scene with more of it")
-
-
-def _sum_of_measured(dn: Pixels, nodata: int | None) -> int:
-    if nodata is None:
-        return int(np.sum(dn, dtype=np.int64))
-    return int(np.sum(dn, dtype=np.int64, where=dn != nodata))

@@ -29,7 +29,7 @@ __all__ = [
     "load",
 ]
 
-ABI_VERSION = 3
+ABI_VERSION = 4
 """`BNNPAN_ABI_VERSION` of bnnpan.h that the declarations below follow."""
 
 LIBRARY_VARIABLE = "BNNPAN_NATIVE_LIBRARY"
@@ -74,11 +74,12 @@ class Tile(ctypes.Structure):
     _fields_ = [
         *[(name, ctypes.c_void_p) for name in ("pan", "ms", "product")],
         *[(name, Axis) for name in ("rows", "cols")],
-        *[(name, ctypes.c_int32) for name in ("sample", "height", "width")],
+        *[(name, ctypes.c_int32) for name in ("sample", "height", "width", "pan_stride")],
         *[(name, ctypes.c_int32) for name in ("core_row", "core_col", "core_height", "core_width")],
         *[(name, ctypes.c_int32) for name in ("row_phase", "col_phase")],
         *[(name, ctypes.c_float) for name in ("pan_offset", "pan_scale")],
-        *[(name, _FLOATS) for name in ("ms_offset", "ms_scale", "explained", "injected")],
+        *[(name, _FLOATS) for name in ("ms_offset", "ms_scale", "injected")],
+        ("shrunk", ctypes.c_void_p),
         *[(name, ctypes.c_int32) for name in ("has_pan_nodata", "has_ms_nodata")],
         *[(name, ctypes.c_float) for name in ("pan_nodata", "ms_nodata")],
     ]
@@ -87,7 +88,7 @@ class Tile(ctypes.Structure):
 
     @classmethod
     def of(cls, tile: DnTile) -> Tile:
-        """A tile whose arrays are C-contiguous and of one type that the library knows."""
+        """A tile whose arrays are C-contiguous, but for the rows of PAN, and of one type that is known."""
         units = tile.units
         made = cls(
             pan=tile.pan.ctypes.data,
@@ -96,12 +97,13 @@ class Tile(ctypes.Structure):
             rows=Axis.of(tile.rows),
             cols=Axis.of(tile.cols),
             sample=SAMPLES[tile.product.dtype.name],
+            pan_stride=tile.pan.strides[0] // tile.pan.itemsize,
             pan_offset=units.pan_offset,
             pan_scale=units.pan_scale,
             ms_offset=_floats(units.ms_offset),
             ms_scale=_floats(units.ms_scale),
-            explained=_floats(units.explained) if units.mixes else None,
-            injected=_floats(units.injected) if units.mixes else None,
+            injected=None if tile.shrunk is None else _floats(units.injected),
+            shrunk=None if tile.shrunk is None else tile.shrunk.ctypes.data,
             has_pan_nodata=tile.pan_nodata is not None,
             has_ms_nodata=tile.ms_nodata is not None,
             pan_nodata=tile.pan_nodata or 0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import weakref
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,17 @@ from numpy.typing import NDArray
 
 from bnnpan_runtime.contract import NetworkShape
 from bnnpan_runtime.errors import BackendError
-from bnnpan_runtime.graph.libbnnpan import SAMPLES, Array, Axis, Shape, Tile, chosen_instruction_set, load
+from bnnpan_runtime.graph.libbnnpan import (
+    SAMPLES,
+    Array,
+    Axis,
+    Shape,
+    Tile,
+    chosen_instruction_set,
+    library_path,
+    load,
+)
+from bnnpan_runtime.graph.library_image import constant_segments, memory_at
 from bnnpan_runtime.graph.protocol import AxisTaps, BackendMemory, DnTile, Float32, TileShape
 from bnnpan_runtime.scene_units import SceneUnits
 from bnnpan_runtime.weights import weights_layout
@@ -77,10 +88,25 @@ class NativeBackend:
     ) -> None:
         self._library = load()
         self._shape = shape
-        self.model = _create_model(self._library, weights, shape, chosen_instruction_set(isa))
+        self._isa = chosen_instruction_set(isa)
+        self.prepare(weights)
+        self.isa: str = self._library.bnnpan_model_isa(self.model).decode()
+
+    def prepare(self, weights: Mapping[str, NDArray[Any]]) -> None:
+        """Prepare the network, again if its memory is damaged; calls under way go on with the old memory."""
+        self.model = _create_model(self._library, weights, self._shape, self._isa)
         """`bnnpan_model *`, valid as long as this backend."""
         weakref.finalize(self, self._library.bnnpan_model_free, self.model)
-        self.isa: str = self._library.bnnpan_model_isa(self.model).decode()
+        self._model_bytes = _model_bytes(self._library, self.model)
+        self.prepared_checksum = zlib.crc32(self.prepared())
+
+    def prepared(self) -> memoryview:
+        """The prepared network in the library's memory."""
+        return memory_at(self.model, self._model_bytes)
+
+    def code(self) -> list[memoryview]:
+        """The library's code and tables."""
+        return constant_segments(library_path())
 
     def memory(self, height: int, width: int) -> BackendMemory:
         """Arena of one window in PAN pixels; the library itself allocates nothing while it runs."""
@@ -142,9 +168,11 @@ class NativeBackend:
             (shape.row_phase + shape.height - 1) // tile.rows.ratio + tile.rows.taps,
             (shape.col_phase + shape.width - 1) // tile.cols.ratio + tile.cols.taps,
         )
-        _check_dn("pan", tile.pan, tile.product.dtype, (shape.height, shape.width))
+        _check_dn("pan", tile.pan, tile.product.dtype, (shape.height, shape.width), rows_apart=True)
         _check_dn("ms", tile.ms, tile.product.dtype, ms_shape)
         _check_dn("product", tile.product, tile.product.dtype, (bands, shape.core_height, shape.core_width))
+        if tile.shrunk is not None:
+            _check("shrunk", tile.shrunk, ms_shape[1:])
         if not (tile.product.flags.writeable and arena.flags.writeable and arena.flags.c_contiguous):
             raise BackendError("native: product and arena must be writeable, the arena contiguous")
         status = self._library.bnnpan_fuse_tile(
@@ -184,6 +212,15 @@ def _create_model(
     return model
 
 
+def _model_bytes(library: ctypes.CDLL, model: int) -> int:
+    """Size of the memory of a model; 0 from a library that is older than this question."""
+    function = getattr(library, "bnnpan_model_bytes", None)
+    if function is None:
+        return 0
+    function.restype, function.argtypes = ctypes.c_size_t, [ctypes.c_void_p]
+    return int(function(model))
+
+
 def _check(name: str, array: Float32, shape: tuple[int, ...]) -> None:
     if array.dtype != np.float32 or array.shape != shape or not array.flags.c_contiguous:
         raise BackendError(
@@ -191,17 +228,27 @@ def _check(name: str, array: Float32, shape: tuple[int, ...]) -> None:
         )
 
 
-def _check_dn(name: str, array: NDArray[Any], dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+def _check_dn(
+    name: str, array: NDArray[Any], dtype: np.dtype[Any], shape: tuple[int, ...], rows_apart: bool = False
+) -> None:
     if dtype.name not in SAMPLES or array.dtype != dtype:
         raise BackendError(
             f"native: {name} is {array.dtype}; PAN, MS and product must all be one of {', '.join(SAMPLES)}"
         )
-    if array.shape != shape or not array.flags.c_contiguous:
+    contiguous = _rows_are_contiguous(array) if rows_apart else array.flags.c_contiguous
+    if array.shape != shape or not contiguous:
         raise BackendError(f"native: {name} is {array.shape}, must be contiguous {shape}")
 
 
+def _rows_are_contiguous(image: NDArray[Any]) -> bool:
+    """Whether it is one row of samples after another, maybe with a gap of whole samples."""
+    between, step = image.strides
+    whole = between % image.itemsize == 0 and between >= image.shape[1] * image.itemsize
+    return whole and step == image.itemsize
+
+
 def _check_units(units: SceneUnits, bands: int) -> None:
-    for name in ("ms_offset", "ms_scale", "explained", "injected"):
+    for name in ("ms_offset", "ms_scale", "injected"):
         if len(getattr(units, name)) != bands:
             raise BackendError(f"native: {name} has {len(getattr(units, name))} values, must be {bands}")
 

@@ -124,9 +124,10 @@ class TileShape:
 class DnTile:
     """One tile as it is read and written, DN of one dtype.
 
-    PAN `(height, width)` and MS `(bands, ...)` of the window, `product` `(bands, core_height, core_width)`.
-    DN equal to their marker of NoData are taken as 0 before the bands are interpolated and mixed: an average
-    pixel in scene units.
+    PAN `(height, width)`, whose rows may lie apart, and MS `(bands, ...)` of the window, `product` `(bands,
+    core_height, core_width)`. `shrunk` is the PAN in `units` at the samples of MS, without the axis of bands;
+    None where nothing is injected. DN equal to their marker of NoData are taken as 0 before anything is
+    interpolated or injected: an average pixel in scene units.
     """
 
     shape: TileShape
@@ -136,8 +137,14 @@ class DnTile:
     ms: NDArray[Any]
     product: NDArray[Any]
     units: SceneUnits
-    pan_nodata: int | None
-    ms_nodata: int | None
+    pan_nodata: float | None
+    ms_nodata: float | None
+    shrunk: Float32 | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for units that cannot be made."""
+        if self.units.injects and self.shrunk is None:
+            raise ValueError("units that inject detail of the PAN need the shrunk PAN")
 
 
 @runtime_checkable

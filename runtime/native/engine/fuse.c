@@ -36,9 +36,9 @@ static int axis_is_valid(const bnnpan_axis *axis, int32_t phase) {
 static int scale_is_valid(float scale) { return scale > 0.0f && scale <= FLT_MAX; }
 
 static int units_are_given(const bnnpan_tile *tile) {
-    const int mixes = tile->explained != NULL || tile->injected != NULL;
+    const int injects = tile->injected != NULL || tile->shrunk != NULL;
     return bnnpan_is_aligned(tile->ms_offset) && bnnpan_is_aligned(tile->ms_scale) &&
-           (!mixes || (bnnpan_is_aligned(tile->explained) && bnnpan_is_aligned(tile->injected)));
+           (!injects || (bnnpan_is_aligned(tile->injected) && bnnpan_is_aligned(tile->shrunk)));
 }
 
 static int units_are_valid(const bnnpan_tile *tile, int32_t bands) {
@@ -56,8 +56,9 @@ int32_t bnnpan_tile_status(const bnnpan_model *model, const bnnpan_tile *tile) {
         !bnnpan_is_aligned(tile->cols.weights) || !units_are_given(tile))
         return BNNPAN_NO_ARGUMENT;
     if (!bnnpan_size_is_valid(tile->height, tile->width)) return BNNPAN_BAD_SIZE;
-    if (tile->sample < 0 || tile->sample >= BNNPAN_SAMPLE_COUNT || !axis_is_valid(&tile->rows, tile->row_phase) ||
-        !axis_is_valid(&tile->cols, tile->col_phase) || !units_are_valid(tile, model->shape.bands) ||
+    if (tile->sample < 0 || tile->sample >= BNNPAN_SAMPLE_COUNT || tile->pan_stride < tile->width ||
+        !axis_is_valid(&tile->rows, tile->row_phase) || !axis_is_valid(&tile->cols, tile->col_phase) ||
+        !units_are_valid(tile, model->shape.bands) ||
         !part_is_valid(tile->core_row, tile->core_height, tile->height) ||
         !part_is_valid(tile->core_col, tile->core_width, tile->width))
         return BNNPAN_BAD_TILE;

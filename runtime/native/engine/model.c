@@ -56,7 +56,7 @@ static size_t array_bytes(const bnnpan_shape *shape, bnnpan_array_id id) {
     return 0;
 }
 
-/* One allocation, whose start is kept for free(). */
+/* One allocation, which the model begins. */
 typedef struct layout {
     bnnpan_model *model;
     float *floats;                     /* all float arrays by id */
@@ -123,8 +123,10 @@ bnnpan_model *bnnpan_model_create(const bnnpan_shape *shape, const bnnpan_array 
     const bnnpan_kernels *kernels = bnnpan_find_kernels(isa);
     layout at;
     if (kernels == NULL || !arguments_are_valid(shape, arrays)) return NULL;
-    void *memory = malloc(lay_out(&at, shape, NULL));
+    const size_t bytes = lay_out(&at, shape, NULL);
+    void *memory = aligned_alloc(BNNPAN_ALIGNMENT, bytes); /* a multiple of it */
     if (memory == NULL) return NULL;
+    memset(memory, 0, bytes); /* gaps are part of its checksum */
     lay_out(&at, shape, memory);
     bnnpan_model *model = at.model;
     *model = (bnnpan_model){.shape = *shape, .kernels = kernels, .memory = memory};
@@ -138,7 +140,12 @@ bnnpan_model *bnnpan_model_create(const bnnpan_shape *shape, const bnnpan_array 
 }
 
 void bnnpan_model_free(bnnpan_model *model) {
-    if (model != NULL) free(model->memory);
+    free(model); /* and not by what it says: bits of it may have flipped */
+}
+
+size_t bnnpan_model_bytes(const bnnpan_model *model) {
+    layout at;
+    return lay_out(&at, &model->shape, NULL);
 }
 
 const char *bnnpan_model_isa(const bnnpan_model *model) {

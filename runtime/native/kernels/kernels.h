@@ -119,9 +119,8 @@ typedef struct bnnpan_kernels {
     /* DN of type `sample` to network units: (DN - offset) / scale, 0 where DN equals *nodata. */
     void (*normalise_row)(int32_t sample, const void *dn, bnnpan_scaling scaling, const float *nodata, float *out,
                           int32_t n);
-    /* `bands` rows of m and one of p behind them, `floats` values each, whole pairs of cache lines: p becomes
-     * d = p - explained * m - ..., band after band, then each m becomes m + injected * d. */
-    void (*mix_rows)(float *rows, int32_t floats, int32_t bands, const float *explained, const float *injected);
+    /* row += share * other, which may be at any address; product and sum are rounded one by one. */
+    void (*add_share)(float *row, const float *other, float share, int32_t n);
     /* A row of 2n values to its even and odd ones, and back. */
     void (*split_row)(const float *row, float *even, float *odd, int32_t n);
     void (*join_row)(const float *even, const float *odd, float *row, int32_t n);
@@ -147,8 +146,7 @@ void BNNPAN_KERNEL(inverse_haar_rows)(const float *const sub_bands[4], float *ev
 void BNNPAN_KERNEL(weigh_rows)(float *out, const bnnpan_taps *taps, int32_t n);
 void BNNPAN_KERNEL(normalise_row)(int32_t sample, const void *dn, bnnpan_scaling scaling, const float *nodata,
                                   float *out, int32_t n);
-void BNNPAN_KERNEL(mix_rows)(float *rows, int32_t floats, int32_t bands, const float *explained,
-                             const float *injected);
+void BNNPAN_KERNEL(add_share)(float *row, const float *other, float share, int32_t n);
 void BNNPAN_KERNEL(split_row)(const float *row, float *even, float *odd, int32_t n);
 void BNNPAN_KERNEL(join_row)(const float *even, const float *odd, float *row, int32_t n);
 void BNNPAN_KERNEL(quantise_row)(int32_t sample, const float *x, bnnpan_scaling scaling, void *dn, int32_t n);

@@ -1,4 +1,4 @@
-/* DN to network units and back. Plain loops, which compilers vectorise; each value is rounded the same everywhere. */
+/* DN to network units and back, and detail of the PAN into the bands. Plain loops, which compilers vectorise; each value is rounded the same everywhere. */
 #include "../bnnpan.h"
 #include "kernels.h"
 
@@ -55,6 +55,10 @@ void BNNPAN_KERNEL(quantise_row)(int32_t sample, const float *x, bnnpan_scaling 
     case BNNPAN_INT16: quantise_int16_t(x, scaling, dn, n); break;
     default: quantise_float(x, scaling, dn, n); break;
     }
+}
+
+void BNNPAN_KERNEL(add_share)(float *restrict row, const float *restrict other, float share, int32_t n) {
+    for (int32_t i = 0; i < n; i++) row[i] += share * other[i];
 }
 
 void BNNPAN_KERNEL(split_row)(const float *restrict row, float *restrict even, float *restrict odd, int32_t n) {

@@ -60,15 +60,32 @@ static float *ms_row(const bnnpan_scene *scene, int32_t row) {
     return scene->ms + (size_t)(row % scene->tile->rows.taps) * (size_t)scene->bands * scene->ms_stride;
 }
 
-static void load_ms(bnnpan_scene *scene, int32_t last) {
+/* Row `row` of MS, all bands, less what will be injected with the PAN. */
+static void load_ms_row(const bnnpan_scene *scene, int32_t row) {
     const bnnpan_tile *tile = scene->tile;
+    const size_t height = (size_t)scene->ms_height, width = (size_t)scene->ms_width;
+    for (int32_t band = 0; band < scene->bands; band++) {
+        float *ms = ms_row(scene, row) + (size_t)band * scene->ms_stride;
+        normalise(scene, tile->ms, ((size_t)band * height + (size_t)row) * width, ms_scaling(tile, band),
+                  tile->has_ms_nodata ? &tile->ms_nodata : NULL, ms, scene->ms_width);
+        if (tile->shrunk != NULL)
+            scene->kernels->add_share(ms, tile->shrunk + (size_t)row * width, -tile->injected[band], scene->ms_width);
+    }
+}
+
+static void load_ms(bnnpan_scene *scene, int32_t last) {
     for (; scene->loaded <= last && scene->loaded < scene->ms_height; scene->loaded++)
-        for (int32_t band = 0; band < scene->bands; band++) {
-            const size_t row = (size_t)band * (size_t)scene->ms_height + (size_t)scene->loaded;
-            normalise(scene, tile->ms, row * (size_t)scene->ms_width, ms_scaling(tile, band),
-                      tile->has_ms_nodata ? &tile->ms_nodata : NULL,
-                      ms_row(scene, scene->loaded) + (size_t)band * scene->ms_stride, scene->ms_width);
-        }
+        load_ms_row(scene, scene->loaded);
+}
+
+/* PAN row y, split. */
+static void load_pan(const bnnpan_scene *scene, int32_t y, float *pan) {
+    const bnnpan_tile *tile = scene->tile;
+    const bnnpan_scaling scaling = {tile->pan_offset, tile->pan_scale};
+    const int32_t n = tile->width / 2;
+    normalise(scene, tile->pan, (size_t)y * (size_t)tile->pan_stride, scaling,
+              tile->has_pan_nodata ? &tile->pan_nodata : NULL, scene->row, tile->width);
+    scene->kernels->split_row(scene->row, bnnpan_even(pan), bnnpan_odd(pan, n), n);
 }
 
 /* Takes the k-th tap of a phase with its row, unless its weight is 0. */
@@ -124,19 +141,16 @@ void bnnpan_scene_read(void *context, int32_t y, float *rows) {
     const int32_t n = tile->width / 2;
     const size_t split = (size_t)bnnpan_split_floats(n);
     float *pan = rows + (size_t)scene->bands * split;
+    load_pan(scene, y, pan);
     load_ms(scene, (tile->row_phase + y) / tile->rows.ratio + tile->rows.taps - 1);
     for (int32_t band = 0; band < scene->bands; band++) {
         float *lms = rows + (size_t)band * split;
         interpolate_column(scene, band, y);
         for (int32_t place = 0; place < tile->cols.ratio && place < tile->width; place++)
             interpolate_phase(scene, place, bnnpan_even(lms), bnnpan_odd(lms, n));
+        /* The zeros around the columns stay zeros. */
+        if (tile->shrunk != NULL) scene->kernels->add_share(lms, pan, tile->injected[band], (int32_t)split);
     }
-    normalise(scene, tile->pan, (size_t)y * (size_t)tile->width, (bnnpan_scaling){tile->pan_offset, tile->pan_scale},
-              tile->has_pan_nodata ? &tile->pan_nodata : NULL, scene->row, tile->width);
-    scene->kernels->split_row(scene->row, bnnpan_even(pan), bnnpan_odd(pan, n), n);
-    /* The zeros around the columns stay zeros. */
-    if (tile->explained != NULL)
-        scene->kernels->mix_rows(rows, bnnpan_split_floats(n), scene->bands, tile->explained, tile->injected);
 }
 
 void bnnpan_scene_write(void *context, int32_t y, const float *rows) {
