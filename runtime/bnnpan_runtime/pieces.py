@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
-from rasterio.windows import Window as RasterioWindow
 
 from bnnpan_runtime.contract import Window
-from bnnpan_runtime.errors import SceneError, one_line
+from bnnpan_runtime.errors import SceneError
 from bnnpan_runtime.memory import MIB
 from bnnpan_runtime.resample import Resampler
-from bnnpan_runtime.scene import Scene, grid_of, nodata_of
+from bnnpan_runtime.scene import AnyPath, MsPath, Raster, Scene, SceneOptions, open_pair, open_raster
+from bnnpan_runtime.scene.raster import Part, whole_raster
 from bnnpan_runtime.storage import raster_cache
 from bnnpan_runtime.units import normalise
 
@@ -36,8 +33,8 @@ class Rasters:
     """Open rasters that belong together."""
 
     scene: Scene
-    fused: DatasetReader
-    truth: DatasetReader | None
+    fused: Raster
+    truth: Raster | None
     resampler: Resampler
 
 
@@ -73,23 +70,28 @@ class Piece:
 
 
 @contextmanager
-def open_rasters(pan: str, ms: str, fused: str, truth: str | None) -> Iterator[Rasters]:
+def open_rasters(
+    pan: AnyPath, ms: MsPath, fused: AnyPath, truth: AnyPath | None, options: SceneOptions
+) -> Iterator[Rasters]:
     """Open everything and check that it fits. Raises SceneError."""
     with ExitStack() as stack:
         stack.enter_context(raster_cache(_CACHE_BYTES))
-        pan_raster, ms_raster, product = (stack.enter_context(_open(path)) for path in (pan, ms, fused))
-        reference = None if truth is None else stack.enter_context(_open(truth))
+        made = stack.enter_context(open_raster("product", fused))
+        scene = stack.enter_context(open_pair(pan, ms, options, Scene.bands_of(made)))
+        product, reference = _whole(made), None
+        if truth is not None:
+            reference = _whole(stack.enter_context(open_raster("truth", truth)))
         for raster in (product, reference):
-            if raster is not None and (raster.shape, raster.count) != (pan_raster.shape, ms_raster.count):
+            if raster is not None and (*raster.shape, raster.count) != (
+                scene.height,
+                scene.width,
+                scene.bands,
+            ):
                 raise SceneError(
                     f"{raster.name}: {raster.count} bands of {raster.width} x {raster.height} pixels, but PAN"
-                    f" and MS make {ms_raster.count} of {pan_raster.width} x {pan_raster.height}"
+                    f" and MS make {scene.bands} of {scene.width} x {scene.height}"
                 )
-        grid = grid_of(pan_raster, ms_raster)
-        grid.check_cover(pan_raster.shape, ms_raster.shape)
-        markers = (nodata_of(pan_raster), nodata_of(ms_raster))
-        scene = Scene(pan_raster, ms_raster, grid, str(ms_raster.dtypes[0]), 1.0, *markers)
-        yield Rasters(scene, product, reference, Resampler(grid, "centred"))
+        yield Rasters(scene, product, reference, Resampler(scene.grid, "centred"))
 
 
 def windows(rasters: Rasters) -> list[Window]:
@@ -108,17 +110,17 @@ def read_piece(rasters: Rasters, core: Window, halo: int) -> Piece:
     row, col = max(core.row - halo, 0), max(core.col - halo, 0)
     bottom, right = min(core.row + core.height + halo, height), min(core.col + core.width + halo, width)
     window = Window(row, col, bottom - row, right - col)
-    planes, valid = [], np.ones((window.height, window.width), np.bool_)
-    for raster in (rasters.fused, rasters.scene.pan, rasters.truth):
-        if raster is None:
-            continue
-        values = _read(raster, window)
-        planes.append(values)
-        marker = nodata_of(raster)
-        if marker is not None:
-            valid &= (values != marker).all(axis=0)
-    images = {"fused": planes[0], "interpolated": _interpolate(rasters, window)}
-    return Piece(core, window, images, planes[1][0], planes[2] if rasters.truth else None, valid)
+    scene = rasters.scene
+    pan = np.empty((1, window.height, window.width), scene.dtype)
+    scene.read_pan(window, pan[0])
+    fused = _read(rasters.fused, window)
+    truth = None if rasters.truth is None else _read(rasters.truth, window)
+    valid = np.ones((window.height, window.width), np.bool_)
+    for raster, values in ((scene.pan, pan), (rasters.fused, fused), (rasters.truth, truth)):
+        if raster is not None and values is not None and raster.absence.marker is not None:
+            valid &= (values != raster.absence.marker).all(axis=0)
+    images = {"fused": fused, "interpolated": _interpolate(rasters, window)}
+    return Piece(core, window, images, pan[0], truth, valid)
 
 
 def _interpolate(rasters: Rasters, window: Window) -> NDArray[np.float32]:
@@ -134,20 +136,11 @@ def _interpolate(rasters: Rasters, window: Window) -> NDArray[np.float32]:
     return lms
 
 
-@contextmanager
-def _open(path: str) -> Iterator[DatasetReader]:
-    try:
-        with warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning):
-            raster = rasterio.open(path)
-    except RasterioError as error:
-        raise SceneError(f"{path}: not a raster that can be read ({one_line(error)})") from error
-    with raster:
-        yield raster
+def _whole(dataset: DatasetReader) -> Raster:
+    return whole_raster([Part(dataset, tuple(dataset.indexes))])
 
 
-def _read(raster: DatasetReader, window: Window) -> NDArray[Any]:
-    area = RasterioWindow(window.col, window.row, window.width, window.height)
-    try:
-        return np.asarray(raster.read(window=area))
-    except RasterioError as error:
-        raise SceneError(f"{raster.name}: cannot read {area} ({one_line(error)})") from error
+def _read(raster: Raster, window: Window) -> NDArray[Any]:
+    pixels = np.empty((raster.count, window.height, window.width), raster.dtype)
+    raster.read(window, pixels)
+    return pixels

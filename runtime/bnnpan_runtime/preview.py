@@ -15,9 +15,10 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
+from bnnpan_runtime.contract import Window as SceneWindow
 from bnnpan_runtime.errors import OutputError, SceneError, one_line
 from bnnpan_runtime.memory import MIB
-from bnnpan_runtime.scene import grid_of
+from bnnpan_runtime.scene import AnyPath, MsPath, Scene, SceneOptions, open_pair
 from bnnpan_runtime.storage import raster_cache
 
 __all__ = ["draw_comparison", "write_png"]
@@ -39,24 +40,30 @@ _DARKEST, _BRIGHTEST = 1, 99  # percentiles that become black and white
 UInt8 = NDArray[np.uint8]
 
 
-def draw_comparison(pan: str, ms: str, product: str, picture: Path, band_roles: Sequence[str]) -> None:
+def draw_comparison(
+    pan: AnyPath,
+    ms: MsPath,
+    product: AnyPath,
+    picture: Path,
+    band_roles: Sequence[str],
+    options: SceneOptions = SceneOptions(),  # noqa: B008  # frozen
+) -> None:
     """Draw PAN, MS and product of the square with most detail, at full resolution, next to each other.
 
-    `band_roles` names the bands, else the product's own descriptions do; red, green and blue are shown, or
-    the first band in grey without them. MS and product share one stretch. Takes a few MiB whatever the scene:
-    one band at a time. Raises SceneError if a raster cannot be read, OutputError if the picture cannot be
-    written.
+    `options` are those of the product. `band_roles` names the bands, else the product's own descriptions do;
+    red, green and blue are shown, or the first band in grey without them. MS and product share one stretch.
+    Takes a few MiB whatever the scene. Raises SceneError if a raster cannot be read, OutputError if the
+    picture cannot be written.
     """
     try:
         with (
             warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning),
             raster_cache(_CACHE_BYTES),
-            rasterio.open(pan) as pan_raster,
-            rasterio.open(ms) as ms_raster,
             rasterio.open(product) as fused,
+            open_pair(pan, ms, options, Scene.bands_of(fused)) as scene,
         ):
             described = [(description or "").lower() for description in fused.descriptions]
-            image = _panels(pan_raster, ms_raster, fused, _shown_bands(band_roles or described))
+            image = _panels(scene, fused, _shown_bands(band_roles or described))
     except RasterioError as error:
         raise SceneError(f"cannot draw the preview: {one_line(error)}") from error
     write_png(picture, image)
@@ -84,14 +91,14 @@ def write_png(picture: Path, image: UInt8) -> None:
         ) from error
 
 
-def _panels(pan: DatasetReader, ms: DatasetReader, fused: DatasetReader, bands: Sequence[int]) -> UInt8:
-    square = _most_detailed(pan)
+def _panels(scene: Scene, fused: DatasetReader, bands: Sequence[int]) -> UInt8:
+    square = _most_detailed(scene)
     height, width = int(square.height), int(square.width)
     image = np.full((3, height, 3 * width + 2 * _GAP), 255, np.uint8)
-    grey = pan.read(1, window=square)
+    grey = _read_pan(scene, square)
     image[:, :, :width] = _stretch(grey, _limits(grey))
     for plane, band in zip(image, bands, strict=True):
-        coarse = _read_enlarged(ms, band, pan, square)
+        coarse = _read_enlarged(scene, band, square)
         limits = _limits(coarse)
         plane[:, width + _GAP : 2 * width + _GAP] = _stretch(coarse, limits)
         plane[:, 2 * (width + _GAP) :] = _stretch(fused.read(band, window=square), limits)
@@ -109,15 +116,15 @@ def _stretch(plane: NDArray[Any], limits: tuple[np.float32, np.float32]) -> UInt
     return np.asarray(np.rint(255 * np.clip((plane - low) / (high - low), 0, 1)), np.uint8)
 
 
-def _most_detailed(pan: DatasetReader) -> Window:
+def _most_detailed(scene: Scene) -> Window:
     """Of squares spread over the scene, the one where neighbouring pixels, thinned out, differ most."""
-    height, width = min(_SIDE, pan.height), min(_SIDE, pan.width)
+    height, width = min(_SIDE, scene.height), min(_SIDE, scene.width)
     shape = (-(-height // _THINNING), -(-width // _THINNING))
     most, found = -1.0, Window(0, 0, width, height)
-    for row in _starts(pan.height, height):
-        for col in _starts(pan.width, width):
+    for row in _starts(scene.height, height):
+        for col in _starts(scene.width, width):
             square = Window(col, row, width, height)
-            plane = pan.read(1, window=square, out_shape=shape).astype(np.float32)
+            plane = _read_pan(scene, square, shape).astype(np.float32)
             plane = plane.clip(*_limits(plane))
             detail = float(np.abs(np.diff(plane, axis=0)).mean() + np.abs(np.diff(plane, axis=1)).mean())
             if detail > most:
@@ -131,11 +138,18 @@ def _starts(length: int, side: int) -> list[int]:
     return [(length - side) * k // max(count - 1, 1) for k in range(count)]
 
 
-def _read_enlarged(ms: DatasetReader, band: int, pan: DatasetReader, square: Window) -> NDArray[Any]:
-    """MS of a square of PAN, its pixels repeated so that it covers the same ground at the same size."""
-    grid = grid_of(pan, ms)
-    rows = grid.ms_rows(int(square.row_off), int(square.height)).clip(0, ms.height - 1)
-    cols = grid.ms_cols(int(square.col_off), int(square.width)).clip(0, ms.width - 1)
-    area = Window(cols[0], rows[0], cols[-1] - cols[0] + 1, rows[-1] - rows[0] + 1)
-    plane = ms.read(band, window=area)
-    return np.asarray(plane[(rows - rows[0])[:, None], cols - cols[0]])
+def _read_pan(scene: Scene, square: Window, shape: tuple[int, int] | None = None) -> NDArray[Any]:
+    """PAN of a square of the scene, thinned out to `shape`."""
+    area = scene.area
+    moved = Window(square.col_off + area.col, square.row_off + area.row, square.width, square.height)
+    return np.asarray(scene.pan.first.read(scene.pan.parts[0].bands[0], window=moved, out_shape=shape))
+
+
+def _read_enlarged(scene: Scene, band: int, square: Window) -> NDArray[Any]:
+    """MS of a square of the scene, its pixels repeated so that it covers the same ground at the same size."""
+    rows = scene.grid.ms_rows(int(square.row_off), int(square.height))
+    cols = scene.grid.ms_cols(int(square.col_off), int(square.width))
+    area = SceneWindow(rows[0], cols[0], rows[-1] - rows[0] + 1, cols[-1] - cols[0] + 1)
+    planes = np.empty((scene.bands, area.height, area.width), scene.dtype)
+    scene.read_ms(area, planes)
+    return np.asarray(planes[band - 1][(rows - rows[0])[:, None], cols - cols[0]])

@@ -8,7 +8,7 @@ to it. Pixels without data in any of the rasters are left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from bnnpan_runtime.contract import Window
 from bnnpan_runtime.errors import SceneError
 from bnnpan_runtime.lowpass import gaussian_taps, reach, sample
 from bnnpan_runtime.pieces import Piece, Rasters, open_rasters, read_piece, windows
+from bnnpan_runtime.scene import SceneOptions
 from bnnpan_runtime.scores import Agreement, Correlation, Scores
 
 __all__ = ["MS_GAIN", "QualityReport", "measure"]
@@ -57,25 +58,26 @@ class QualityReport:
 
 def measure(
     pan: str,
-    ms: str,
+    ms: str | Sequence[str],
     fused: str,
     truth: str | None = None,
     *,
     bit_depth: int = 11,
+    options: SceneOptions = SceneOptions(),  # noqa: B008  # frozen
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> QualityReport:
     """Judge the product `fused` of `pan` and `ms`, all paths of rasters.
 
-    `bit_depth` of uint16 data sets the peak of PSNR; uint8 data have 8. Raises SceneError if the rasters
-    cannot be read or do not belong together.
+    `options` are those that the product was made with. `bit_depth` of uint16 data sets the peak of PSNR;
+    uint8 data have 8. Raises SceneError if the rasters cannot be read or do not belong together.
     """
-    with open_rasters(pan, ms, fused, truth) as rasters:
+    with open_rasters(pan, ms, fused, truth, options) as rasters:
         sums = _Sums(rasters)
         cores = windows(rasters)
         for done, core in enumerate(cores, 1):
             sums.add(read_piece(rasters, core, sums.halo))
             progress(done, len(cores))
-        return sums.report(255 if rasters.fused.dtypes[0] == "uint8" else 2**bit_depth - 1)
+        return sums.report(255 if rasters.fused.dtype == "uint8" else 2**bit_depth - 1)
 
 
 class _Sums:

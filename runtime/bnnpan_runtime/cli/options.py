@@ -1,7 +1,9 @@
 """Options that several commands share, so that one word means the same everywhere.
 
 --bundle     a bundle file or the name of a shipped one: fuse, plan
---pan, --ms  the two rasters of a scene: fuse, plan, quality
+--pan, --ms  the rasters of a scene, MS in one file or several: fuse, plan, quality
+--bands      which band of MS is which: fuse, plan, quality
+--extent, --window  the part of the scene to fuse: fuse, plan, quality
 --memory     budget for the whole process: fuse, plan
 --backend    engine that runs the network, or "classical" for none: fuse, plan; an engine or "all": verify
 --fallback   what to do if the network cannot run: fuse, plan
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, TypeVar
 
 import click
@@ -58,11 +61,73 @@ class SizeType(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # gene
 SIZE = SizeType()
 
 
+class _Listed(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """Values with commas between them, as a tuple."""
+
+    name = "list"
+
+    def __init__(self, kind: Callable[[str], Any], count: int | None = None) -> None:
+        self._kind, self._count = kind, count
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """A tuple of as many values as there must be."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            values = tuple(self._kind(item.strip()) for item in value.split(","))
+        except ValueError:
+            values = ()
+        if "" in values or len(values) != (self._count or max(len(values), 1)):
+            what = self._count or "names"
+            self.fail(f"{value!r} is not a list of {what} with commas in between", param, ctx)
+        return values
+
+
 def scene_options(function: _Function) -> _Function:
-    """`--pan` and `--ms`."""
-    pan = click.option("--pan", required=True, metavar="TIF", help="Panchromatic raster, one band.")
-    ms = click.option("--ms", required=True, metavar="TIF", help="Multispectral raster of the same place.")
-    return pan(ms(function))
+    """`--pan` and `--ms`, the latter passed as a tuple; and what they hold, passed as `scene_part`."""
+
+    @wraps(function)
+    def call(*arguments: Any, bands: tuple[str, ...] | None, extent: Any, window: Any, **others: Any) -> Any:
+        from bnnpan_runtime.contract import Window
+        from bnnpan_runtime.scene import SceneOptions
+
+        pixels = None
+        if window is not None:
+            col, row, width, height = window
+            pixels = Window(row, col, height, width)
+        return function(*arguments, scene_part=SceneOptions(bands, extent, pixels), **others)
+
+    options = (
+        click.option("--pan", required=True, metavar="FILE", help="Panchromatic raster, one band."),
+        click.option(
+            "--ms",
+            required=True,
+            multiple=True,
+            metavar="FILE",
+            help="Multispectral raster of the same place; repeat it for bands in files of their own.",
+        ),
+        click.option(
+            "--bands",
+            type=_Listed(str),
+            metavar="NAME,...",
+            help="Which band of MS is which, in the order of its files; - for one to leave out.",
+        ),
+        click.option(
+            "--extent",
+            type=_Listed(float, 4),
+            metavar="W,S,E,N",
+            help="Part of the scene to fuse, in the coordinate system of PAN.",
+        ),
+        click.option(
+            "--window",
+            type=_Listed(int, 4),
+            metavar="COL,ROW,WIDTH,HEIGHT",
+            help="Part of the scene to fuse, in PAN pixels.",
+        ),
+    )
+    for option in reversed(options):
+        call = option(call)
+    return call  # type: ignore[return-value]
 
 
 def bundle_option(function: _Function) -> _Function:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -19,10 +20,15 @@ from bnnpan_runtime.cli.options import (
     tile_option,
     wanted_bundle,
 )
+from bnnpan_runtime.cli.scene_options import preparation_options
+from bnnpan_runtime.cli.trust_options import trust_options
 from bnnpan_runtime.memory import MIB
 
 if TYPE_CHECKING:
     from bnnpan_runtime.contract import Plan
+    from bnnpan_runtime.registration.shift import Register
+    from bnnpan_runtime.scene import SceneOptions
+    from bnnpan_runtime.trust.policy import Trust
 
 __all__ = ["command"]
 
@@ -30,9 +36,11 @@ __all__ = ["command"]
 @click.command("plan", short_help="Explain what a run will hold in memory.")
 @bundle_option
 @scene_options
+@preparation_options
 @memory_option
 @backend_option()
 @fallback_option
+@trust_options
 @threads_option
 @tile_option
 @bit_depth_option("the bundle's; networks in scene units need none")
@@ -40,10 +48,14 @@ __all__ = ["command"]
 def command(
     bundle: str,
     pan: str,
-    ms: str,
+    ms: tuple[str, ...],
     memory: int,
     backend: str,
     fallback: bool,
+    trust: Trust,
+    register: Register,
+    radiometry: Path | None,
+    scene_part: SceneOptions,
     threads: int,
     tile: int | None,
     bit_depth: int | None,
@@ -67,6 +79,10 @@ def command(
         tile=tile,
         bit_depth=bit_depth,
         fallback=fallback,
+        trust=trust,
+        register=register,
+        radiometry=radiometry,
+        scene_options=scene_part,
     )
     if as_json:
         echo_json(decided.to_json())

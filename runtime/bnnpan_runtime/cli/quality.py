@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bnnpan_runtime.cli.options import bit_depth_option, echo_json, json_option, scene_options
 from bnnpan_runtime.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from bnnpan_runtime.scene import SceneOptions
 
 __all__ = ["command"]
 
@@ -19,7 +22,15 @@ __all__ = ["command"]
 @click.option("--truth", metavar="TIF", help="What the product should be, on the same grid.")
 @bit_depth_option("11")
 @json_option
-def command(pan: str, ms: str, fused: str, truth: str | None, bit_depth: int | None, as_json: bool) -> None:
+def command(
+    pan: str,
+    ms: tuple[str, ...],
+    scene_part: SceneOptions,
+    fused: str,
+    truth: str | None,
+    bit_depth: int | None,
+    as_json: bool,
+) -> None:
     """Compare a product with the truth, or without one with the scene it was made from.
 
     Plain interpolation of MS is measured next to it. ERGAS, SAM (degrees) and RMSE (DN, per band) are better
@@ -33,7 +44,9 @@ def command(pan: str, ms: str, fused: str, truth: str | None, bit_depth: int | N
     from bnnpan_runtime.quality import measure
 
     with progress_bar("Measuring") as progress:
-        report = measure(pan, ms, fused, truth, bit_depth=bit_depth or 11, progress=progress)
+        report = measure(
+            pan, ms, fused, truth, bit_depth=bit_depth or 11, options=scene_part, progress=progress
+        )
     scores = report.to_json()
     if as_json:
         echo_json(scores)
