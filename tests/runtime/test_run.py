@@ -20,8 +20,10 @@ from raw_scenes import RawScene, SceneWriter, read_raster
 
 from bnnpan_runtime import fuse
 from bnnpan_runtime.bundle import Bundle
+from bnnpan_runtime.contract import Window
 from bnnpan_runtime.errors import BnnpanError, BudgetError, OutputError, SceneError
-from bnnpan_runtime.mosaic import open_mosaic
+from bnnpan_runtime.journal import Identity
+from bnnpan_runtime.mosaic import Order, open_mosaic
 from bnnpan_runtime.product import sha256_of
 from bnnpan_runtime.scene import open_scene
 
@@ -188,10 +190,11 @@ class TestRefusals:
     ):
         raw, out = write_scene(), tmp_path / "out.tif"
         with open_scene(raw.pan, raw.ms, bundle.manifest) as scene:
-            form = scene.product_format
-        with open_mosaic(out, form, {}) as first:
+            order = Order(scene.product_format, {}, Identity(*[bytes(32)] * 3))
+        with open_mosaic(out, order) as first:
             with pytest.raises(OutputError, match="another run"):
                 fuse(raw.pan, raw.ms, bundle, out, memory=PLENTY)
+            first.write(Window(0, 0, 200, 180), np.ones((4, 200, 180), np.uint16))
             first.close()
             first.commit()
             fuse(raw.pan, raw.ms, bundle, out, memory=PLENTY, overwrite=True)
@@ -229,7 +232,7 @@ class TestRefusals:
             fuse(raw.pan, raw.ms, bundle, tmp_path / "out.tif", memory=PLENTY)
         assert self.left(tmp_path) == []
 
-    def test_an_interrupt_removes_what_was_written(
+    def test_an_interrupt_before_the_first_block_is_complete_leaves_nothing(
         self, write_scene: SceneWriter, bundle: Bundle, tmp_path: Path
     ):
         raw = write_scene()
