@@ -18,6 +18,8 @@ from bnnpan_export.onnx_graph import fuse_graph, serialised
 from bnnpan_export.parity import check_parity, measure_parity
 from bnnpan_export.receptive_field import halo
 from bnnpan_export.scenes import Scene, synthetic_scene
+from bnnpan_export.signing import SigningKey
+from bnnpan_export.taps.verify import LayerReport, check_layers, layer_report
 from bnnpan_export.tflite_lce import TFLITE_WINDOW, fuse_tflite, missing_packages
 from bnnpan_runtime.bundle import Bundle
 from bnnpan_runtime.contract import (
@@ -27,11 +29,13 @@ from bnnpan_runtime.contract import (
     WEIGHTS_NAME,
     Calibration,
     Manifest,
+    Parity,
     Phase,
     Units,
 )
-from bnnpan_runtime.errors import BackendError
+from bnnpan_runtime.errors import BackendError, ConfigError
 from bnnpan_runtime.graph import Backend, open_backend
+from bnnpan_runtime.weights import STORED_SIDE
 
 __all__ = ["FORMATS", "Exported", "Identity", "export_bundle"]
 
@@ -52,6 +56,7 @@ class Identity:
     band_roles: tuple[str, ...]
     bit_depth: int
     phase: Phase
+    rollback_counter: int = 0
 
     @property
     def dn_scale(self) -> float:
@@ -75,18 +80,25 @@ def export_bundle(
     model_card: bytes | None = None,
     provenance: Mapping[str, Any] | None = None,
     say: Say = lambda line: None,
+    key: SigningKey | None = None,
 ) -> Exported:
     """Make the bundle of a trained network, and measure every form in it against that network.
 
     formats     of `FORMATS`; None takes all that can be made here and says what is left out
     scenes      for the parity; without any, synthetic ones
     say         is told each step, for people
+    key         signs the manifest
 
     Raises `ConfigError` for a network that no form can express, `VerificationError` if a form is too far from
     the reference, `BackendError` if what a wanted format needs is not installed.
     """
     calibration = Calibration()
     formats = _possible(formats, say)
+    if STORED_SIDE % model.config.ratio:
+        raise ConfigError(
+            f"a network of ratio {model.config.ratio} cannot be exported: the {STORED_SIDE} pixels of a"
+            " golden tile are no whole number of MS pixels; at ratios 2, 4, 8 and 16 they are"
+        )
     say("freezing the network")
     network = freeze(model)
     manifest, files = _graphs(network, identity, model.config.units, calibration, formats, say)
@@ -104,12 +116,20 @@ def export_bundle(
         say(f"measuring parity on {len(scenes)} tiles ({', '.join(backend.name for backend in backends)})")
         distances = measure_parity(model, network, backends, scenes, calibration, identity.dn_scale)
         check_parity(distances, identity.dn_scale)
+        say("looking into every layer")
+        layers = layer_report(Bundle.open(draft), model, scenes)
+        check_layers(layers)
         say("measuring memory")
         libraries = [name for name in ("onnx", "tflite") if name in formats]
         memory = {name: measure_memory(draft, manifest, name) for name in libraries}
-    parity = {name: distance.parity for name, distance in distances.items()}
+    parity = _with_flipped_signs({name: found.parity for name, found in distances.items()}, layers)
     manifest = replace(manifest, parity=parity, memory=memory, files=file_entries(files))
-    return Exported(pack_bundle(manifest, files), manifest)
+    return Exported(pack_bundle(manifest, files, key), manifest)
+
+
+def _with_flipped_signs(parity: Mapping[str, Parity], layers: LayerReport) -> dict[str, Parity]:
+    shares = {form.form: float(f"{form.flipped_share:.3g}") for form in layers.forms}
+    return {name: replace(found, flipped_signs=shares.get(name, 0.0)) for name, found in parity.items()}
 
 
 def _synthetic_scenes(config: ModelConfig, identity: Identity) -> list[Scene]:
@@ -155,6 +175,7 @@ def _graphs(
         tflite_window=TFLITE_WINDOW if "tflite" in formats else 0,
         files={},
         units=units,
+        rollback_counter=identity.rollback_counter,
     )
     files: dict[str, bytes] = {}
     if "onnx" in formats:
@@ -166,8 +187,11 @@ def _graphs(
 
 
 def _properties(manifest: Manifest) -> dict[str, str]:
-    """Metadata of the ONNX files: what one needs to use them without the bundle."""
-    properties = {
+    """Metadata of the ONNX file: what one needs to use it without the bundle.
+
+    `model_license` is a name of the ONNX specification.
+    """
+    return {
         "id": manifest.id,
         "sensor": manifest.sensor,
         "bands": ",".join(manifest.band_roles),
@@ -175,8 +199,9 @@ def _properties(manifest: Manifest) -> dict[str, str]:
         "bit_depth": str(manifest.bit_depth),
         "phase": manifest.phase,
         "halo": str(manifest.halo),
+        "units": manifest.units,
+        "model_license": "Apache-2.0; weights: as the model card of the bundle says",
     }
-    return properties if manifest.units == "bit_depth" else {**properties, "units": manifest.units}
 
 
 def _backends(bundle: Bundle, formats: Collection[str], say: Say) -> list[Backend]:

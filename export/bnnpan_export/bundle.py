@@ -1,29 +1,27 @@
-"""Write the bundle: one zip of deflated entries, the same bytes for the same content and zlib."""
+"""Make the bundle of a network: its manifest, its weights, and one container around all."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import os
-import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from safetensors.numpy import save
 
 from bnnpan_export.freeze import FrozenNetwork
-from bnnpan_runtime.contract import MANIFEST_NAME, FileEntry, Manifest
-from bnnpan_runtime.errors import OutputError
+from bnnpan_runtime.contract import MANIFEST_NAME, SIGNATURES_NAME, FileEntry, Manifest
+from bnnpan_runtime.packing import pack_entries
+from bnnpan_runtime.packing import write_file as write_bundle
+from bnnpan_runtime.trust.signatures import format_signatures
 from bnnpan_runtime.weights import weights_layout
 
-__all__ = ["file_entries", "pack_bundle", "weights_file", "write_bundle"]
+if TYPE_CHECKING:
+    from bnnpan_export.signing import SigningKey
 
-_TIMESTAMP = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can hold: no clock enters the file
-_READABLE_FILE = 0o100644 << 16
-_SMALLEST = 9  # zlib's level
+__all__ = ["file_entries", "pack_bundle", "weights_file", "write_bundle"]
 
 
 def weights_file(network: FrozenNetwork) -> bytes:
@@ -40,31 +38,11 @@ def file_entries(files: Mapping[str, bytes]) -> dict[str, FileEntry]:
     }
 
 
-def pack_bundle(manifest: Manifest, files: Mapping[str, bytes]) -> bytes:
-    """The bundle as bytes: the manifest first, its `files` filled in, then the files by name."""
+def pack_bundle(manifest: Manifest, files: Mapping[str, bytes], key: SigningKey | None = None) -> bytes:
+    """The bundle as bytes, the manifest's `files` filled in; signed by `key`, if there is one."""
     manifest = replace(manifest, files=file_entries(files))
     text = json.dumps(manifest.to_json(), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        _add(archive, MANIFEST_NAME, text.encode() + b"\n")
-        for name, content in sorted(files.items()):
-            _add(archive, name, content)
-    return buffer.getvalue()
-
-
-def write_bundle(path: Path, content: bytes) -> None:
-    """Put the bundle under its final name in one step. Raises `OutputError` if it cannot be written."""
-    partial = path.with_name(path.name + ".part")
-    try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f"cannot write {path}: {error.strerror}: choose a writable folder") from error
-
-
-def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
-    entry = zipfile.ZipInfo(name, _TIMESTAMP)
-    entry.create_system = 3  # Unix, whatever system writes the file
-    entry.external_attr = _READABLE_FILE
-    archive.writestr(entry, content, zipfile.ZIP_DEFLATED, _SMALLEST)
+    entries = {MANIFEST_NAME: text.encode() + b"\n", **files}
+    if key is not None:
+        entries[SIGNATURES_NAME] = format_signatures([key.signature(entries[MANIFEST_NAME])])
+    return pack_entries(entries)

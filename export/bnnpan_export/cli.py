@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from bnnpan_export.signing import SigningKey
     from bnnpan_runtime.contract import Manifest
 
 
@@ -24,7 +25,16 @@ if TYPE_CHECKING:
 )
 @click.option("--id", "bundle_id", help="Name of the network in the bundle; default: that of the file.")
 @click.option("--sensor", help="Sensor the network is for; default: the one of the experiment.")
+@click.option("--sign", type=click.Path(path_type=Path), metavar="KEY", help="Sign with this private key.")
+@click.option(
+    "--rollback-counter",
+    type=click.IntRange(0, 2**53 - 1),
+    default=0,
+    show_default=True,
+    help="Boards that have run a bundle of this name with a higher one refuse this bundle.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace an existing bundle.")
+@click.option("--explain", "explained", is_flag=True, help="Also print what every pass did.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     run: Path,
@@ -34,7 +44,10 @@ def command(
     parity_data: Path | None,
     bundle_id: str | None,
     sensor: str | None,
+    sign: Path | None,
+    rollback_counter: int,
     overwrite: bool,
+    explained: bool,
     as_json: bool,
 ) -> None:
     """Freeze the network of RUN (a run folder or its model.safetensors) into one bundle for boards.
@@ -47,9 +60,11 @@ def command(
     """
     wanted = _parse_formats(formats)
     _check_output(out, overwrite)
+    key = None if sign is None else _signing_key(sign)
     from bnnpan.checkpoint import load_model
     from bnnpan_export.assemble import Identity, export_bundle
     from bnnpan_export.bundle import write_bundle
+    from bnnpan_export.explain import explain, table
     from bnnpan_export.scenes import real_scenes
 
     model, experiment, provenance = load_model(run)
@@ -60,21 +75,25 @@ def command(
         band_roles=tuple(data.bands),
         bit_depth=data.bit_depth,
         phase=data.phase,
+        rollback_counter=rollback_counter,
     )
     scenes = []
     if parity_data is not None:
         scenes = real_scenes(parity_data, data.bands, ratio, data.phase, experiment.model.units)
     card = None if model_card is None else _read(model_card)
     exported = export_bundle(
-        model, identity, wanted, scenes, card, provenance, lambda line: click.echo(line, err=True)
+        model, identity, wanted, scenes, card, provenance, lambda line: click.echo(line, err=True), key
     )
     write_bundle(out, exported.content)
     size = len(exported.content)
+    steps = explain(model) if explained else []
     if as_json:
-        click.echo(
-            json.dumps({"bundle": str(out), "size_bytes": size, "manifest": exported.manifest.to_json()})
-        )
+        passes = {"passes": [step.to_json() for step in steps]} if explained else {}
+        result = {"bundle": str(out), "size_bytes": size, "manifest": exported.manifest.to_json(), **passes}
+        click.echo(json.dumps(result))
     else:
+        if explained:
+            click.echo(table(steps, exported.manifest.files) + "\n")
         click.echo(summary(exported.manifest))
         click.echo(f"{out}: {size / 1024:.0f} KiB")
 
@@ -109,6 +128,14 @@ def _parse_formats(text: str | None) -> list[str] | None:
                 f"{name!r} is not a format: choose from {', '.join(FORMATS)}", param_hint="--formats"
             )
     return formats
+
+
+def _signing_key(path: Path) -> SigningKey:
+    """Read before the work begins, so that a wrong passphrase costs no export."""
+    from bnnpan_export.key_cli import key_passphrase
+    from bnnpan_export.signing import read_key
+
+    return read_key(path, key_passphrase)
 
 
 def _read(path: Path) -> bytes:

@@ -7,9 +7,7 @@ read, and every file's SHA-256 is compared with the manifest before its content 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,25 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnpan_runtime.container import Entry, read_directory, read_entry
-from bnnpan_runtime.contract import (
-    GOLDEN_NAME,
-    GRAPH_NAMES,
-    MANIFEST_NAME,
-    MODEL_CARD_NAME,
-    WEIGHTS_NAME,
-    Manifest,
-)
+from bnnpan_runtime.contract import GOLDEN_NAME, MANIFEST_NAME, SIGNATURES_NAME, WEIGHTS_NAME, Manifest
 from bnnpan_runtime.errors import BundleError
-from bnnpan_runtime.weights import STORED_SIDE, golden_layout, parse_tensors, weights_layout
+from bnnpan_runtime.manifest import parse_manifest
+from bnnpan_runtime.trust.signatures import MAX_SIGNATURES_BYTES, Signature, parse_signatures
+from bnnpan_runtime.weights import golden_layout, parse_tensors, weights_layout
 
 __all__ = ["Bundle", "Golden", "shipped_bundles"]
 
 SUFFIX = ".bnnpan"
 _SHIPPED = Path(__file__).parent / "bundles"
 _MAX_MANIFEST_BYTES = 2**20
-_REQUIRED = {WEIGHTS_NAME, GOLDEN_NAME}
-_KNOWN = {*_REQUIRED, MODEL_CARD_NAME, *GRAPH_NAMES}
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -82,8 +72,8 @@ class Bundle:
         if entries[MANIFEST_NAME].size > _MAX_MANIFEST_BYTES:
             raise BundleError(f"{path}: {MANIFEST_NAME} has more than {_MAX_MANIFEST_BYTES} bytes")
         raw = read_entry(path, entries[MANIFEST_NAME])
-        manifest = _parse_manifest(path, raw)
-        _check_files(path, manifest, entries)
+        manifest = _parsed_manifest(path, raw)
+        _check_entries(path, manifest, entries)
         return cls(path, manifest, hashlib.sha256(raw).hexdigest(), entries)
 
     def read(self, name: str) -> bytes:
@@ -94,6 +84,27 @@ class Bundle:
         if hashlib.sha256(content).hexdigest() != self.manifest.files[name].sha256:
             raise BundleError(f"{self.path}: {name} is not the file its manifest lists (SHA-256 differs)")
         return content
+
+    def manifest_bytes(self) -> bytes:
+        """What signatures are of: `manifest.json` as it was when the bundle was opened."""
+        content = read_entry(self.path, self.entries[MANIFEST_NAME])
+        if hashlib.sha256(content).hexdigest() != self.sha256:
+            raise BundleError(f"{self.path}: changed while it was read; open it again")
+        return content
+
+    def signatures(self) -> tuple[Signature, ...]:
+        """Signatures of the manifest, not verified: see `bnnpan_runtime.trust`; none if it is not signed."""
+        if SIGNATURES_NAME not in self.entries:
+            return ()
+        try:
+            return parse_signatures(read_entry(self.path, self.entries[SIGNATURES_NAME]))
+        except ValueError as error:
+            raise BundleError(f"{self.path}: {SIGNATURES_NAME}: {' '.join(str(error).split())}") from error
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether the file is one of those that came with the package."""
+        return self.path.resolve().parent == _SHIPPED.resolve()
 
     def weights(self) -> dict[str, NDArray[Any]]:
         """Tensors for the native engine; names, dtypes and shapes are those of `weights_layout`."""
@@ -124,67 +135,16 @@ def _locate(path_or_name: str | os.PathLike[str]) -> Path:
     raise BundleError(f"{path_or_name}: no such bundle; give a {SUFFIX} file or a shipped name ({shipped})")
 
 
-def _parse_manifest(path: Path, raw: bytes) -> Manifest:
+def _parsed_manifest(path: Path, raw: bytes) -> Manifest:
     try:
-        value = json.loads(raw, parse_constant=_refuse_constant)
-        json.dumps(value, ensure_ascii=False).encode()  # lone surrogates, which no log or tag can hold
-        manifest = Manifest.from_json(value)
-        _check_values(manifest)
-    except KeyError as error:
-        raise BundleError(f"{path}: {MANIFEST_NAME}: field {error} is missing") from error
-    except (ValueError, TypeError, RecursionError) as error:
+        return parse_manifest(raw)
+    except ValueError as error:
         raise BundleError(f"{path}: {MANIFEST_NAME}: {' '.join(str(error).split())}") from error
-    return manifest
 
 
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not a JSON number")
-
-
-def _check_values(manifest: Manifest) -> None:
-    """Refuse sizes no real bundle has, before anything is allocated from them."""
-    network, calibration = manifest.network, manifest.calibration
-    bounds = {
-        "network.bands": (network.bands, 1, 64),
-        "network.ratio": (network.ratio, 2, 16),
-        "network.channels": (network.channels, 1, 1024),
-        "network.blocks": (network.blocks, 1, 64),
-        "network.latent": (network.latent, 1, 4096),
-        "network.prior_steps": (network.prior_steps, 1, 1024),
-        "calibration.patch": (calibration.patch, 2, 1024),
-        "calibration.count": (calibration.count, 1, 256),
-        "bit_depth": (manifest.bit_depth, 1, 16),
-        "halo": (manifest.halo, 0, 512),
-        "tflite_window": (manifest.tflite_window, 0, 4096),
-    }
-    for name, (value, low, high) in bounds.items():
-        if not low <= value <= high:
-            raise ValueError(f"{name} is {value}, must be {low} to {high}")
-    for name, value in (("calibration.patch", calibration.patch), ("halo", manifest.halo)):
-        if value % 2:
-            raise ValueError(f"{name} is {value}, must be even")
-    if STORED_SIDE % network.ratio:
-        raise ValueError(f"network.ratio {network.ratio} does not divide the golden tile ({STORED_SIDE})")
-    if manifest.dn_scale != 2**manifest.bit_depth - 1:
-        raise ValueError(f"dn_scale is {manifest.dn_scale}, must be 2**bit_depth - 1")
-    if manifest.phase not in ("centred", "toolbox"):
-        raise ValueError(f"phase {manifest.phase!r} is neither 'centred' nor 'toolbox'")
-    if manifest.units not in ("bit_depth", "scene"):
-        raise ValueError(
-            f"units {manifest.units!r} are neither 'bit_depth' nor 'scene'; update bnnpan-runtime"
-        )
-    if len(manifest.band_roles) != network.bands or not all(isinstance(r, str) for r in manifest.band_roles):
-        raise ValueError(f"band_roles must be {network.bands} names, one per band")
-    for name, memory in manifest.memory.items():
-        if not 0 <= memory.bytes_per_window_pixel < 2**20 or memory.fixed_bytes > 2**34:
-            raise ValueError(f"memory[{name!r}] is beyond any real machine")
-
-
-def _check_files(path: Path, manifest: Manifest, entries: Mapping[str, Entry]) -> None:
-    listed, present = set(manifest.files), set(entries) - {MANIFEST_NAME}
+def _check_entries(path: Path, manifest: Manifest, entries: Mapping[str, Entry]) -> None:
+    listed, present = set(manifest.files), set(entries) - {MANIFEST_NAME, SIGNATURES_NAME}
     for problem, names in (
-        ("lists an unknown file", listed - _KNOWN),
-        ("does not list a required file", _REQUIRED - listed),
         ("lists a file that is missing", listed - present),
         ("does not list a file that is there", present - listed),
     ):
@@ -192,9 +152,7 @@ def _check_files(path: Path, manifest: Manifest, entries: Mapping[str, Entry]) -
             raise BundleError(f"{path}: {MANIFEST_NAME} {problem}: {min(names)}")
     for name, file in manifest.files.items():
         size = entries[name].size
-        if not _SHA256.fullmatch(file.sha256):
-            raise BundleError(
-                f"{path}: {MANIFEST_NAME}: the SHA-256 of {name} is not 64 lower-case hex digits"
-            )
         if file.size_bytes != size:
             raise BundleError(f"{path}: {name} has {size} bytes, its manifest says {file.size_bytes}")
+    if SIGNATURES_NAME in entries and entries[SIGNATURES_NAME].size > MAX_SIGNATURES_BYTES:
+        raise BundleError(f"{path}: {SIGNATURES_NAME} has more than {MAX_SIGNATURES_BYTES} bytes")

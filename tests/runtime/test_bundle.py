@@ -3,10 +3,12 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
+import subprocess
+import sys
 import tracemalloc
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from bnnpan_runtime.contract import (
     MANIFEST_NAME,
     MODEL_CARD_NAME,
     SCHEMA,
+    SIGNATURES_NAME,
     WEIGHTS_NAME,
     Calibration,
     FileEntry,
@@ -27,6 +30,7 @@ from bnnpan_runtime.contract import (
     NetworkShape,
 )
 from bnnpan_runtime.errors import BundleError
+from bnnpan_runtime.trust.signatures import Signature, format_signatures
 from bnnpan_runtime.weights import TensorLayout, golden_layout, weights_layout
 
 NETWORK = NetworkShape(4, 4, 8, 2, 6, 3, outer_skip=False, pooled_encoder="rectified")
@@ -362,6 +366,161 @@ def test_a_manifest_without_a_field_is_refused(tmp_path: Path, field: str) -> No
 @pytest.mark.parametrize("text", ["", "[]", "null", "{", "[" * 100_000, '{"schema": NaN}', "\xff"])
 def test_a_manifest_that_is_not_a_json_object_is_refused(tmp_path: Path, text: str) -> None:
     assert MANIFEST_NAME in refusal(write(tmp_path / "b", [(MANIFEST_NAME, text.encode("latin-1"))]))
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        ('"id": "test"', '"id": "test", "id": "other"'),
+        ('"bit_depth": 11', '"bit_depth": 1e1'),
+        ('"rollback_counter": 0', '"rollback_counter": 9007199254740992'),
+        ('"rollback_counter": 0', f'"rollback_counter": {"9" * 5000}'),
+        ('"parity": {}', '"parity": {"onnx": {"largest_dn": 1e999, "rms_dn": 0, "share_over_1dn": 0}}'),
+        ('"parity": {}', '"parity": {"onnx": {"largest_dn": true, "rms_dn": 0, "share_over_1dn": 0}}'),
+        ('"provenance": {}', '"provenance": {"x": -1e999}'),
+        ('"sensor": "none"', '"sensor": "no\\u0000ne"'),
+        ('"sensor": "none"', '"sensor": "no\\ud800ne"'),
+        ('"sensor": "none"', f'"sensor": "{"n" * 129}"'),
+        ('"pooled_encoder": "rectified"', '"pooled_encoder": "other"'),
+    ],
+)
+def test_a_manifest_that_two_readers_could_read_differently_is_refused(
+    tmp_path: Path, good: str, bad: str
+) -> None:
+    files = files_of_a_bundle()
+    text = json.dumps(manifest_of(files))
+    assert good in text
+    changed = text.replace(good, bad).encode()
+    assert MANIFEST_NAME in refusal(write(tmp_path / "b", [(MANIFEST_NAME, changed), *files.items()]))
+
+
+def with_signatures(path: Path, content: bytes) -> Path:
+    files = files_of_a_bundle()
+    manifest = json.dumps(manifest_of(files)).encode()
+    return write(path, [(MANIFEST_NAME, manifest), (SIGNATURES_NAME, content), *files.items()])
+
+
+def test_signatures_are_read_beside_the_manifest_which_does_not_list_them(tmp_path: Path) -> None:
+    signatures = (Signature("0" * 16, "1" * 128), Signature("2" * 16, "3" * 128))
+    bundle = Bundle.open(with_signatures(tmp_path / "b", format_signatures(signatures)))
+    assert bundle.signatures() == signatures
+    assert hashlib.sha256(bundle.manifest_bytes()).hexdigest() == bundle.sha256
+    assert Bundle.open(bundle_with(tmp_path / "c", files_of_a_bundle())).signatures() == ()
+
+
+SIGNATURE = {"algorithm": "ed25519", "key_id": "0" * 16, "signature": "1" * 128}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [],
+        {"schema": 2, "signatures": [SIGNATURE]},
+        {"schema": True, "signatures": [SIGNATURE]},
+        {"schema": 1, "signatures": []},
+        {"schema": 1, "signatures": [SIGNATURE] * 2},
+        {"schema": 1, "signatures": [{**SIGNATURE, "key_id": f"{n:016x}"} for n in range(9)]},
+        {"schema": 1, "signatures": [SIGNATURE], "more": 1},
+        {"schema": 1, "signatures": [{**SIGNATURE, "algorithm": "none"}]},
+        {"schema": 1, "signatures": [{**SIGNATURE, "key_id": "0" * 15 + "G"}]},
+        {"schema": 1, "signatures": [{**SIGNATURE, "signature": "1" * 126}]},
+        {"schema": 1, "signatures": [{**SIGNATURE, "signature": 1}]},
+        {"schema": 1, "signatures": [{**SIGNATURE, "more": 1}]},
+    ],
+)
+def test_signatures_of_any_other_form_are_refused(tmp_path: Path, value: Any) -> None:
+    path = with_signatures(tmp_path / "b", json.dumps(value).encode())
+    assert SIGNATURES_NAME in refusal(path, Bundle.signatures)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff", b"[" * 4000])
+def test_signatures_that_are_not_json_are_refused(tmp_path: Path, content: bytes) -> None:
+    assert SIGNATURES_NAME in refusal(with_signatures(tmp_path / "b", content), Bundle.signatures)
+
+
+def test_signatures_that_are_too_large_are_refused_unread(tmp_path: Path) -> None:
+    assert f"{SIGNATURES_NAME} has more than" in refusal(with_signatures(tmp_path / "b", bytes(4097)))
+
+
+def test_a_bundle_that_changes_under_its_reader_is_refused(tmp_path: Path) -> None:
+    bundle = Bundle.open(bundle_with(tmp_path / "b", files_of_a_bundle(), rollback_counter=5))
+    bundle_with(tmp_path / "b", files_of_a_bundle(), rollback_counter=6)
+    with pytest.raises(BundleError, match=r"changed while it was read|damaged"):
+        bundle.manifest_bytes()
+
+
+def bombs(folder: Path) -> Iterator[tuple[Path, Callable[[Bundle], object]]]:
+    """Bundles that would take tens of MiB from a reader that believed them."""
+    files = files_of_a_bundle()
+    packed = zipfile.ZIP_DEFLATED
+    yield (
+        with_sizes(write(folder / "1", [(MANIFEST_NAME, bytes(60 * 2**20))], packed), lambda size: 99),
+        Bundle.open,
+    )
+    yield write(folder / "2", [(MANIFEST_NAME, bytes(60 * 2**20))], packed), Bundle.open
+    yield write(folder / "3", [(f"part{i}", bytes(2**20)) for i in range(65)], packed), Bundle.open
+    network = manifest_of(files)["network"]
+    yield bundle_with(folder / "4", files, network={**network, "channels": 2**30}), Bundle.weights
+    yield bundle_with(folder / "5", files, calibration={"patch": 2**20, "count": 2**20}), Bundle.weights
+    yield (
+        bundle_with(folder / "6", files, network={**network, "channels": 1024, "blocks": 64}),
+        Bundle.weights,
+    )
+    header = b'{"head.bias":{"dtype":"F32","shape":[1073741824],"data_offsets":[0,4294967296]}}'
+    large = struct.pack("<Q", len(header)) + header
+    yield bundle_with(folder / "7", {**files, WEIGHTS_NAME: large}), Bundle.weights
+    yield bundle_with(folder / "8", {**files, WEIGHTS_NAME: struct.pack("<Q", 2**40) + b"{}"}), Bundle.weights
+    wide = {"provenance": {"x": ["y"] * 400_000}}
+    yield bundle_with(folder / "9", files, **wide), Bundle.open
+    (cut := folder / "10").write_bytes(b"PK\x05\x06" + struct.pack("<4H2LH", 0, 0, 32, 32, 2**32 - 1, 0, 0))
+    yield cut, Bundle.open
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, Callable[[Bundle], object]]]:
+    return list(bombs(tmp_path_factory.mktemp("hostile")))
+
+
+def test_no_hostile_bundle_makes_the_reader_allocate_more_than_it_holds(
+    tmp_path: Path, hostile: list[tuple[Path, Callable[[Bundle], object]]]
+) -> None:
+    refusal(tmp_path / "absent", Bundle.weights)  # imports
+    for path, use in hostile:
+        tracemalloc.start()
+        try:
+            with pytest.raises(BundleError):
+                use(path) if use == Bundle.open else use(Bundle.open(path))
+            peak_bytes = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert peak_bytes < 2 * 2**20, path.name
+
+
+def test_a_reader_without_memory_to_spare_survives_every_hostile_bundle(
+    hostile: list[tuple[Path, Callable[[Bundle], object]]], subprocess_environment: dict[str, str]
+) -> None:
+    """What no Python tracer sees, such as an unpacker's own memory, is seen by the kernel."""
+    names = [str(path) for path, _ in hostile]
+    program = (
+        "import resource, sys, safetensors.numpy\n"
+        "from bnnpan_runtime.bundle import Bundle\n"
+        "from bnnpan_runtime.errors import BundleError\n"
+        "held = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (held + 8 * 2**20, -1))\n"
+        f"for name in {names!r}:\n"
+        "    try:\n"
+        "        Bundle.open(name).weights()\n"
+        "    except BundleError:\n"
+        "        print('refused')\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        env=subprocess_environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.stdout.split() == ["refused"] * len(names), result.stderr
 
 
 def test_weights_of_a_wrong_shape_dtype_or_value_are_refused(tmp_path: Path) -> None:

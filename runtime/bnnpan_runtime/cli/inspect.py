@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,21 +19,42 @@ _UNITS = {"bit_depth": "units of the bit depth", "scene": "units of the scene"}
 
 @click.command("inspect", short_help="Show what is in a bundle.")
 @click.argument("bundle")
+@click.option(
+    "--graph", is_flag=True, help="Draw the network: shapes, stored numbers and work of each layer."
+)
 @json_option
-def command(bundle: str, as_json: bool) -> None:
+def command(bundle: str, graph: bool, as_json: bool) -> None:
     """Show what is in BUNDLE: a .bnnpan file or the name of a shipped one.
+
+    Signatures are shown as they are, not verified: `bnnpan verify` does that.
 
     \b
     Example:
-      bnnpan inspect bgrn-x4
+      bnnpan inspect bgrn-x4 --graph
     """
     from bnnpan_runtime.bundle import Bundle
 
-    manifest = Bundle.open(bundle).manifest
+    opened = Bundle.open(bundle)
     if as_json:
-        echo_json(manifest.to_json())
+        echo_json(_graph_json(opened.manifest) if graph else opened.manifest.to_json())
+    elif graph:
+        from bnnpan_runtime.cli.graph_picture import graph_picture
+
+        click.echo(graph_picture(opened.manifest))
     else:
-        _print(manifest)
+        _print(opened.manifest)
+        for signature in opened.signatures():
+            click.echo(f"signature    by key {signature.key_id}, not verified")
+
+
+def _graph_json(manifest: Manifest) -> dict[str, Any]:
+    from bnnpan_runtime.architecture import calibration_layers, fusion_layers
+
+    calibration = calibration_layers(manifest.network, manifest.calibration)
+    return {
+        "per_pan_pixel": [layer.to_json() for layer in fusion_layers(manifest.network)],
+        "per_scene": [layer.to_json() for layer in calibration],
+    }
 
 
 def _print(manifest: Manifest) -> None:
