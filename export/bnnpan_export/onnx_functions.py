@@ -37,56 +37,78 @@ _BLOCKS = AttributeReference("blocks", AttributeProto.INT)
 _OUTER_SKIP = AttributeReference("outer_skip", AttributeProto.INT)
 _EPSILON = AttributeReference("norm_epsilon", AttributeProto.FLOAT)
 _CHANNEL_AXIS = 2
+_SUB_BANDS = ("LL", "LH", "HL", "HH")
 
 
 def haar() -> FunctionProto:
     """`Haar`: one-level orthonormal transform."""
     body = NodeList()
-    cells = body.add("SpaceToDepth", "features", blocksize=2)
+    cells = body.add("SpaceToDepth", "features", blocksize=2, output="cells")
     a, b, c, d = body.add_split("Split", cells, outputs=["a", "b", "c", "d"], axis=1, num_outputs=4)
-    top, top_step = body.add("Add", a, b), body.add("Sub", a, b)
-    bottom, bottom_step = body.add("Add", c, d), body.add("Sub", c, d)
+    top, top_step = body.add("Add", a, b, output="top"), body.add("Sub", a, b, output="top_step")
+    bottom, bottom_step = body.add("Add", c, d, output="bottom"), body.add("Sub", c, d, output="bottom_step")
     axis, half = body.integers(1), body.floats(0.5)
-    parts = [
-        body.add("Unsqueeze", body.add(operator, *operands), axis)
-        for operands in ((top, bottom), (top_step, bottom_step))
-        for operator in ("Add", "Sub")
-    ]
-    body.add("Mul", body.add("Concat", *parts, axis=1), half, output="sub_bands")
+    sums = {
+        "LL": (top, bottom),
+        "LH": (top, bottom),
+        "HL": (top_step, bottom_step),
+        "HH": (top_step, bottom_step),
+    }
+    parts = []
+    for name, operands in sums.items():
+        doubled = body.add("Sub" if name.endswith("H") else "Add", *operands, output=f"double_{name}")
+        parts.append(body.add("Unsqueeze", doubled, axis, output=f"double_{name}_plane"))
+    joined = body.add("Concat", *parts, axis=1, output="double_sub_bands")
+    body.add("Mul", joined, half, output="sub_bands")
     return _function("Haar", ["features"], ["sub_bands"], body)
 
 
 def inverse_haar() -> FunctionProto:
     """`InverseHaar`: exact inverse of `Haar`."""
     body = NodeList()
-    halves = body.add("Mul", "sub_bands", body.floats(0.5))
-    parts = body.add_split("Split", halves, outputs=["ll", "lh", "hl", "hh"], axis=1, num_outputs=4)
+    halves = body.add("Mul", "sub_bands", body.floats(0.5), output="half_sub_bands")
+    planes = [f"half_{name}_plane" for name in _SUB_BANDS]
+    parts = body.add_split("Split", halves, outputs=planes, axis=1, num_outputs=4)
     axis = body.integers(1)
-    ll, lh, hl, hh = (body.add("Squeeze", part, axis) for part in parts)
-    top, bottom = body.add("Add", ll, lh), body.add("Sub", ll, lh)
-    top_step, bottom_step = body.add("Add", hl, hh), body.add("Sub", hl, hh)
+    ll, lh, hl, hh = (
+        body.add("Squeeze", part, axis, output=f"half_{name}")
+        for name, part in zip(_SUB_BANDS, parts, strict=True)
+    )
+    top, bottom = body.add("Add", ll, lh, output="top"), body.add("Sub", ll, lh, output="bottom")
+    top_step, bottom_step = (
+        body.add("Add", hl, hh, output="top_step"),
+        body.add("Sub", hl, hh, output="bottom_step"),
+    )
     cells = [
-        body.add(operator, *operands)
-        for operands in ((top, top_step), (bottom, bottom_step))
-        for operator in ("Add", "Sub")
+        body.add("Add", top, top_step, output="a"),
+        body.add("Sub", top, top_step, output="b"),
+        body.add("Add", bottom, bottom_step, output="c"),
+        body.add("Sub", bottom, bottom_step, output="d"),
     ]
-    body.add("DepthToSpace", body.add("Concat", *cells, axis=1), blocksize=2, output="features")
+    joined = body.add("Concat", *cells, axis=1, output="cells")
+    body.add("DepthToSpace", joined, blocksize=2, output="features")
     return _function("InverseHaar", ["sub_bands"], ["features"], body)
 
 
 def unpack_signs() -> FunctionProto:
     """`UnpackSigns`: packed weights of one block to the weights of a convolution in four groups."""
     body = NodeList()
-    channels = body.add("Unsqueeze", body.add("Constant", value_int=_CHANNELS), body.integers(0))
+    count = body.add("Constant", value_int=_CHANNELS, output="channel_count")
+    channels = body.add("Unsqueeze", count, body.integers(0), output="channel_counts")
     places = body.constant(np.arange(8), np.uint8)
-    spread = body.add("Unsqueeze", "bits", body.integers(-1))
-    shifted = body.add("BitShift", spread, places, direction="RIGHT")
-    single = body.add("BitwiseAnd", shifted, body.constant(1, np.uint8))
-    row = body.add("Reshape", single, body.integers(0, 0, 0, 0, -1))  # sub-band, output, ky, kx, input
-    used = body.add("Slice", row, body.integers(0), channels, body.integers(4))
-    negative = body.add("Cast", body.add("Transpose", used, perm=[0, 1, 4, 2, 3]), to=TensorProto.FLOAT)
-    signs = body.add("Sub", body.floats(1), body.add("Mul", negative, body.floats(2)))
-    shape = body.add("Concat", body.integers(-1), channels, body.integers(3, 3), axis=0)
+    spread = body.add("Unsqueeze", "bits", body.integers(-1), output="bytes")
+    shifted = body.add("BitShift", spread, places, direction="RIGHT", output="shifted_bytes")
+    single = body.add("BitwiseAnd", shifted, body.constant(1, np.uint8), output="single_bits")
+    # sub-band, output, ky, kx, input
+    row = body.add("Reshape", single, body.integers(0, 0, 0, 0, -1), output="bit_per_input")
+    used = body.add("Slice", row, body.integers(0), channels, body.integers(4), output="used_bits")
+    ordered = body.add("Transpose", used, perm=[0, 1, 4, 2, 3], output="negative_bits")
+    negative = body.add("Cast", ordered, to=TensorProto.FLOAT, output="negative")
+    twice = body.add("Mul", negative, body.floats(2), output="twice_negative")
+    signs = body.add("Sub", body.floats(1), twice, output="signs")
+    shape = body.add(
+        "Concat", body.integers(-1), channels, body.integers(3, 3), axis=0, output="weight_shape"
+    )
     body.add("Reshape", signs, shape, output="weight")
     return _function("UnpackSigns", ["bits"], ["weight"], body, ["channels"])
 
@@ -94,22 +116,27 @@ def unpack_signs() -> FunctionProto:
 def binary_block() -> FunctionProto:
     """`BinaryBlock`: threshold, sign, binary convolution, RPReLU, normalisation, plus input; per sub-band."""
     body = NodeList()
-    epsilon = body.add("Constant", value_float=_EPSILON)
+    epsilon = body.add("Constant", value_float=_EPSILON, output="epsilon")
     spatial = body.integers(2, 3)
     vectors = {
-        name: body.add("Unsqueeze", body.part("parameters", index), spatial, output=name)
+        name: body.add("Unsqueeze", body.part("parameters", index, f"{name}_values"), spatial, output=name)
         for index, name in enumerate(TRUNK_TENSORS)
     }
     convolved = _binary_convolution(body, vectors["shift"])
-    scaled = body.add("Mul", convolved, vectors["scale"])
-    active = body.add("PRelu", body.add("Sub", scaled, vectors["gamma"]), vectors["beta"])
-    branch = body.add("Add", active, vectors["zeta"])
-    input_mean, input_variance, _ = _statistics(body, "sub_bands", epsilon)
-    _, branch_variance, centred = _statistics(body, branch, epsilon)
-    gain = body.add("Sqrt", body.add("Div", input_variance, branch_variance))
-    loud = body.add("Mul", gain, body.add("Sub", centred, vectors["phi"]))
-    moved = body.add("Add", body.add("Mul", loud, vectors["inverse_lambda"]), input_mean)
-    body.add("Add", "sub_bands", body.add("Add", moved, vectors["eta"]), output="result")
+    scaled = body.add("Mul", convolved, vectors["scale"], output="scaled")
+    moved = body.add("Sub", scaled, vectors["gamma"], output="above_gamma")
+    active = body.add("PRelu", moved, vectors["beta"], output="active")
+    branch = body.add("Add", active, vectors["zeta"], output="branch")
+    input_mean, input_variance, _ = _statistics(body, "sub_bands", "input", epsilon)
+    _, branch_variance, centred = _statistics(body, branch, "branch", epsilon)
+    ratio = body.add("Div", input_variance, branch_variance, output="variance_ratio")
+    gain = body.add("Sqrt", ratio, output="normalising_gain")
+    shifted = body.add("Sub", centred, vectors["phi"], output="above_phi")
+    loud = body.add("Mul", gain, shifted, output="normalised")
+    quiet = body.add("Mul", loud, vectors["inverse_lambda"], output="over_lambda")
+    around_mean = body.add("Add", quiet, input_mean, output="around_input_mean")
+    added = body.add("Add", around_mean, vectors["eta"], output="unit")
+    body.add("Add", "sub_bands", added, output="result")
     inputs = ["sub_bands", "bits", "parameters"]
     return _function("BinaryBlock", inputs, ["result"], body, ["channels", "norm_epsilon"])
 
@@ -124,19 +151,28 @@ def binary_trunk(blocks: int, outer_skip: bool) -> FunctionProto:
     body = NodeList()
     to_sub_bands = body.floats(np.array([2, 0, 0, 0]).reshape(4, 1, 1, 1))
     spatial = body.integers(1, 2)
-    x = body.add(f"{DOMAIN}::Haar", "features")
+    x = body.add(f"{DOMAIN}::Haar", "features", output="head_sub_bands")
+    attributes = {"channels": _CHANNELS, "norm_epsilon": _EPSILON}
     for block in range(blocks):
-        operands = [body.part(name, block) for name in ("bits", "parameters")]
-        y = body.add(f"{DOMAIN}::BinaryBlock", x, *operands, channels=_CHANNELS, norm_epsilon=_EPSILON)
+        here = f"block_{block + 1}"
+        operands = [body.part(name, block, f"{here}_{name}") for name in ("bits", "parameters")]
+        y = body.add(f"{DOMAIN}::BinaryBlock", x, *operands, output=f"{here}_units", **attributes)
         if outer_skip:
-            y = body.add("Add", y, x)
-        affine = body.part("affines", block)
-        gain, offset = (body.add("Unsqueeze", body.part(affine, part), spatial) for part in (0, 1))
-        x = body.add("Add", body.add("Mul", y, gain), body.add("Mul", offset, to_sub_bands))
+            y = body.add("Add", y, x, output=f"{here}_outer_skip")
+        affine = body.part("affines", block, f"{here}_affine")
+        gain, offset = (
+            body.add(
+                "Unsqueeze", body.part(affine, part, f"{here}_{name}s"), spatial, output=f"{here}_{name}"
+            )
+            for part, name in enumerate(("gain", "offset"))
+        )
+        scaled = body.add("Mul", y, gain, output=f"{here}_scaled")
+        in_ll = body.add("Mul", offset, to_sub_bands, output=f"{here}_offset_in_LL")
+        x = body.add("Add", scaled, in_ll, output=here)
     body.add(f"{DOMAIN}::InverseHaar", x, output="result")
     inputs = ["features", "bits", "parameters", "affines"]
-    attributes = ["channels", "blocks", "outer_skip", "norm_epsilon"]
-    return _function("BinaryTrunk", inputs, ["result"], body, attributes)
+    names = ["channels", "blocks", "outer_skip", "norm_epsilon"]
+    return _function("BinaryTrunk", inputs, ["result"], body, names)
 
 
 def fuse() -> FunctionProto:
@@ -146,7 +182,7 @@ def fuse() -> FunctionProto:
     """
     body = NodeList()
     convolution = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
-    image = body.add("Concat", "lms", "pan", axis=1)
+    image = body.add("Concat", "lms", "pan", axis=1, output="image")
     features = body.add("Conv", image, "head_weight", "head_bias", output="features", **convolution)
     result = body.add(
         f"{DOMAIN}::BinaryTrunk",
@@ -170,23 +206,27 @@ def _binary_convolution(body: NodeList, shift: str) -> str:
     The reshape after the convolution keeps optimisers from multiplying the filter scale into the signs, after
     which the sums would no longer be exact.
     """
-    negative = body.add("Less", "sub_bands", body.add("Neg", shift))
-    signs = body.add("Where", negative, body.floats(-1), body.floats(1))
-    batch, size = body.add("Shape", "sub_bands", start=0, end=1), body.add("Shape", "sub_bands", start=3)
-    planes = body.add("Concat", batch, body.integers(-1), size, axis=0)
-    weight = body.add(f"{DOMAIN}::UnpackSigns", "bits", channels=_CHANNELS)
-    joined = body.add("Reshape", signs, planes)
-    sums = body.add("Conv", joined, weight, group=4, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
-    return body.add("Reshape", sums, body.add("Shape", "sub_bands"))
+    threshold = body.add("Neg", shift, output="threshold")
+    negative = body.add("Less", "sub_bands", threshold, output="below_threshold")
+    signs = body.add("Where", negative, body.floats(-1), body.floats(1), output="signs")
+    batch = body.add("Shape", "sub_bands", start=0, end=1, output="batch")
+    size = body.add("Shape", "sub_bands", start=3, output="height_and_width")
+    planes = body.add("Concat", batch, body.integers(-1), size, axis=0, output="shape_of_planes")
+    weight = body.add(f"{DOMAIN}::UnpackSigns", "bits", channels=_CHANNELS, output="weight")
+    joined = body.add("Reshape", signs, planes, output="planes_of_signs")
+    convolution = {"group": 4, "kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
+    sums = body.add("Conv", joined, weight, output="planes_of_sums", **convolution)
+    return body.add("Reshape", sums, body.add("Shape", "sub_bands", output="own_shape"), output="sums")
 
 
-def _statistics(body: NodeList, tensor: str, epsilon: str) -> tuple[str, str, str]:
+def _statistics(body: NodeList, tensor: str, name: str, epsilon: str) -> tuple[str, str, str]:
     """Mean, variance + epsilon (both per pixel over channels), and the centred tensor."""
     axis = body.integers(_CHANNEL_AXIS)
-    mean = body.add("ReduceMean", tensor, axis)
-    centred = body.add("Sub", tensor, mean)
-    variance = body.add("ReduceMean", body.add("Mul", centred, centred), axis)
-    return mean, body.add("Add", variance, epsilon), centred
+    mean = body.add("ReduceMean", tensor, axis, output=f"{name}_mean")
+    centred = body.add("Sub", tensor, mean, output=f"{name}_centred")
+    squares = body.add("Mul", centred, centred, output=f"{name}_squares")
+    variance = body.add("ReduceMean", squares, axis, output=f"{name}_variance")
+    return mean, body.add("Add", variance, epsilon, output=f"{name}_variance_plus_epsilon"), centred
 
 
 def _function(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from onnx import AttributeProto, NodeProto, helper, numpy_helper
 
 __all__ = ["DOMAIN", "DOMAIN_VERSION", "OPSET", "AttributeReference", "NodeList", "opset_imports"]
@@ -14,6 +14,9 @@ OPSET = 18
 """BitwiseAnd needs it; ONNX Runtime 1.14 and later run it."""
 DOMAIN = "ai.bnnpan"
 DOMAIN_VERSION = 1
+
+_LONGEST_NAME = 8
+"""Values in the name of a constant."""
 
 
 class AttributeReference:
@@ -60,7 +63,7 @@ class NodeList:
         array = np.asarray(value, dtype)
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._constants:
-            name = self._fresh("constant")
+            name = self._unused(_constant_name(array))
             self.add_split("Constant", outputs=[name], value=numpy_helper.from_array(array, name))
             self._constants[key] = name
         return self._constants[key]
@@ -77,10 +80,21 @@ class NodeList:
         """`tensor[index]`: the first axis goes."""
         return self.add("Gather", tensor, self.constant(index, np.int64), axis=0, output=output)
 
+    def _unused(self, name: str) -> str:
+        """The name, numbered where another constant begins with the same values or has another shape."""
+        self._counts[name] = self._counts.get(name, 0) + 1
+        return name if self._counts[name] == 1 else f"{name}_{self._counts[name]}"
+
     def _fresh(self, operator: str) -> str:
         stem = operator.rpartition("::")[2].lower()
         self._counts[stem] = self._counts.get(stem, 0) + 1
         return f"{stem}_{self._counts[stem]}"
+
+
+def _constant_name(array: NDArray[Any]) -> str:
+    """Type and first values, as an identifier: what one wants to know in a picture of the graph."""
+    values = "_".join(f"{value:g}" for value in array.reshape(-1)[:_LONGEST_NAME])
+    return f"{array.dtype.name}_{values}".replace("-", "minus").replace(".", "p").replace("+", "")
 
 
 def opset_imports() -> list[Any]:

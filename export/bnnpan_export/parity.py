@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from bnnpan.model import PanSharpener
-from bnnpan_export.fold import folded_fuse
-from bnnpan_export.freeze import FrozenNetwork
+from bnnpan_export.emit import FrozenNetwork, read_back
+from bnnpan_export.graph.layers import SceneState
 from bnnpan_export.reference import Expected, expected_product
 from bnnpan_export.scenes import Scene
 from bnnpan_runtime.contract import WEIGHTS_NAME, Calibration, Parity
@@ -112,7 +112,8 @@ def _backend_form(backend: Backend, calibration: Calibration) -> _Fuse:
 
 def _fuse_folded(network: FrozenNetwork, scene: Scene, expected: Expected) -> Float32:
     pan, lms = torch.from_numpy(scene.pan)[None], torch.from_numpy(scene.lms)[None]
-    product: Float32 = folded_fuse(network, pan, lms, torch.from_numpy(expected.affines))[0].numpy()
+    state = SceneState(affines=torch.from_numpy(expected.affines))
+    product: Float32 = read_back(network).run(pan, lms, state)[0].numpy()
     return product
 
 

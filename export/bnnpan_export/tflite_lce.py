@@ -10,17 +10,22 @@ from __future__ import annotations
 import importlib.util
 import io
 import os
+import sys
 from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 
 from bnnpan.model.nbc import NORM_EPSILON
 from bnnpan_export.freeze import FrozenNetwork, unpack_signs
 from bnnpan_export.tflite_slim import slim
+from bnnpan_runtime.errors import BackendError
 
 __all__ = ["TFLITE_WINDOW", "fuse_tflite", "missing_packages"]
 
 TFLITE_WINDOW = 128
 """Window side of `fuse.tflite`, PAN pixels."""
+
+_LEGACY_KERAS = "TF_USE_LEGACY_KERAS"
+"""Read once, when TensorFlow is imported."""
 
 _PACKAGES = ("tensorflow", "tf_keras", "larq", "larq_compute_engine")
 
@@ -52,7 +57,11 @@ class _Graph:
     """Pieces of the network as Keras tensors `(n, height, width, channels)`; sub-bands are a list of four."""
 
     def __init__(self, network: FrozenNetwork) -> None:
-        os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # larq is written for Keras 2
+        if "tensorflow" in sys.modules and os.environ.get(_LEGACY_KERAS) != "1":
+            raise BackendError(
+                f"TensorFlow was imported with Keras 3, and larq needs Keras 2: set {_LEGACY_KERAS}=1 first"
+            )
+        os.environ[_LEGACY_KERAS] = "1"
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         import larq
         import tensorflow

@@ -12,6 +12,7 @@ from bnnpan_runtime.container import read_directory
 from bnnpan_runtime.errors import BackendError, BundleError
 from bnnpan_runtime.golden import run_golden
 from bnnpan_runtime.graph import BACKENDS, Backend, open_backend
+from bnnpan_runtime.trust.policy import UNSIGNED, Trust
 
 __all__ = ["Check", "golden_check", "verify"]
 
@@ -29,10 +30,12 @@ class Check:
         return asdict(self)
 
 
-def verify(path_or_name: str | Path, backend: str = "all") -> list[Check]:
+def verify(path_or_name: str | Path, backend: str = "all", trust: Trust | None = None) -> list[Check]:
     """Check a bundle from the outside in; what depends on a failed check is not run.
 
-    `backend` is one backend, which then has to work, or "all" for those that are installed, at least one.
+    backend  one backend, which then has to work, or "all" for those that are installed, at least one
+    trust    keys whose bundles may run here; None: signatures are not checked
+
     Raises BundleError if there is nothing to check.
     """
     try:
@@ -48,9 +51,10 @@ def verify(path_or_name: str | Path, backend: str = "all") -> list[Check]:
             True,
             f"{bundle.manifest.id}, schema {bundle.manifest.schema}, {bundle.sha256[:16]}...",
         ),
+        *_trust_checks(bundle, trust),
         *_file_checks(bundle),
     ]
-    if all(check.passed for check in checks):
+    if not any(check.passed is False for check in checks):
         checks.extend(_backend_checks(bundle, backend))
     return checks
 
@@ -67,6 +71,17 @@ def _container_check(path_or_name: str | Path) -> Check:
         return Check("container", True, f"{len(read_directory(Path(path_or_name)))} entries")
     except BundleError as error:
         return Check("container", False, str(error))
+
+
+def _trust_checks(bundle: Bundle, trust: Trust | None) -> Iterator[Check]:
+    if trust is None:
+        return
+    try:
+        signer = trust.check(bundle)
+    except BundleError as error:
+        yield Check("signature", False, str(error))
+    else:
+        yield Check("signature", None if signer == UNSIGNED else True, str(signer))
 
 
 def _file_checks(bundle: Bundle) -> Iterator[Check]:

@@ -6,8 +6,9 @@ import torch
 
 from bnnpan.model import ModelConfig
 from bnnpan_export.bundle import weights_file
-from bnnpan_export.fold import folded_fuse
+from bnnpan_export.emit import read_back
 from bnnpan_export.freeze import freeze, pack_signs, unpack_signs
+from bnnpan_export.graph.layers import SceneState
 from bnnpan_export.untrained import random_network
 from bnnpan_runtime.weights import parse_tensors, weights_layout
 
@@ -20,7 +21,7 @@ def test_folded_wavelet_form_equals_the_pixel_domain_network_in_double_precision
     affines = model.calibrate(*(torch.from_numpy(i).double() for i in images(config.bands, 16, 16, count=4)))
     expected = model.fuse(pan, lms, affines)
     assert (expected - lms).abs().max() > 1e-3  # the network does something
-    folded = folded_fuse(freeze(model), pan, lms, affines)
+    folded = read_back(freeze(model)).run(pan, lms, SceneState(affines=affines))
     assert (folded - expected).abs().max().item() < 1e-9
 
 

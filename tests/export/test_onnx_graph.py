@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 import numpy as np
 import onnx
@@ -13,6 +14,7 @@ from bnnpan.model import BNNPan, ModelConfig
 from bnnpan_export.freeze import freeze
 from bnnpan_export.onnx_graph import fuse_graph, serialised, stacked_parameters
 from bnnpan_export.untrained import random_network
+from bnnpan_runtime.weights import TRUNK_TENSORS
 
 from .conftest import SMALL, VARIANTS, images
 
@@ -78,3 +80,39 @@ def test_weights_take_little_more_than_a_bit_each() -> None:
     graph = fuse_graph(freeze(random_network(config)), {}).graph
     (bits,) = (tensor for tensor in graph.initializer if tensor.name == "trunk.bits")
     assert 8 * len(bits.raw_data) == 4 * 4 * 64 * 64 * 9
+
+
+def test_checker_and_strict_shape_inference_find_nothing_and_sizes_stay_open(config: ModelConfig) -> None:
+    model = fuse_graph(freeze(random_network(config)), {})
+    onnx.checker.check_model(model, full_check=True)
+    inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+    shapes = {
+        value.name: [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
+        for value in [*inferred.graph.input, *inferred.graph.output]
+    }
+    assert shapes["pan"] == [1, 1, "height", "width"]
+    assert shapes["lms"] == shapes["hrms"] == [1, config.bands, "height", "width"]
+    assert shapes["affines"] == [config.blocks, 2, config.channels]
+
+
+def test_every_node_and_tensor_has_a_name_that_means_something(config: ModelConfig) -> None:
+    model = fuse_graph(freeze(random_network(config)), {})
+    for body in (model.graph, *model.functions):
+        names = [output for node in body.node for output in node.output]
+        assert len(set(names)) == len(names), body.name
+        for node in body.node:
+            assert node.name == node.output[0] and node.name.isidentifier(), node
+            numbered = re.fullmatch(r"([a-z0-9]+)_\d+", node.name)
+            about = node.op_type in ("Constant", "Add") or numbered is None
+            assert about and node.name.lower() != node.op_type.lower(), node.name
+
+
+def test_the_whole_file_takes_little_more_than_a_bit_per_binary_weight() -> None:
+    config = ModelConfig(channels=64, blocks=4)
+    network = freeze(random_network(config))
+    content = serialised(fuse_graph(network, {}))
+    floats = sum(
+        value.size for name, value in network.tensors.items() if name.startswith(("head.", "tail."))
+    ) + sum(network[f"trunk.{name}"].size for name in TRUNK_TENSORS)
+    weights = config.blocks * 4 * 9 * config.channels**2
+    assert 8 * (len(content) - 4 * floats) / weights < 1.2

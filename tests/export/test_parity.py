@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from bnnpan.data.lms import interp23tap
 from bnnpan_export.assemble import export_bundle
-from bnnpan_export.fold import folded_fuse
 from bnnpan_export.freeze import FrozenNetwork, freeze
+from bnnpan_export.graph.network import Network
 from bnnpan_export.parity import Distance, check_parity, measure_parity
 from bnnpan_export.scenes import RawScene, Scene, real_scenes, synthetic_scene
 from bnnpan_export.untrained import random_network
@@ -69,14 +69,16 @@ def test_bounds_are_on_the_median_the_share_of_pixels_and_the_rms(distance: Dist
 
 @pytest.mark.parametrize("line", [np.s_[:, -1, :], np.s_[:, :, 0]], ids=["last row", "first column"])
 def test_an_error_of_a_single_line_is_found(line: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = Network.run
+
     def wrong(*inputs: Any) -> torch.Tensor:
-        product = folded_fuse(*inputs)
+        product = right(*inputs)
         product[0][line] += 0.5 / DN_SCALE
         return product
 
     model = random_network(SMALL)
     scene = synthetic_scene(4, 4, 11).scene("synthetic", "centred", "bit_depth", DN_SCALE)
-    monkeypatch.setattr("bnnpan_export.parity.folded_fuse", wrong)
+    monkeypatch.setattr(Network, "run", wrong)
     distances = measure_parity(model, freeze(model), [], [scene], CALIBRATION, DN_SCALE)
     with pytest.raises(VerificationError, match="row or column"):
         check_parity(distances, DN_SCALE)

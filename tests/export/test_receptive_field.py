@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import os
 
 import numpy as np
@@ -31,21 +32,39 @@ def test_two_convolutions_and_n_blocks_on_haar_cells_reach_2n_plus_3(blocks: int
     assert halo(graph) == 2 * blocks + 4
 
 
-def test_computed_radius_is_the_farthest_distance_at_which_a_pixel_matters() -> None:
-    blocks, side = 2, 48
-    graph = graph_of(blocks)
+@pytest.mark.parametrize(
+    "config",
+    [
+        ModelConfig(channels=8, blocks=1, latent=8, bands=3),
+        ModelConfig(channels=8, blocks=2, latent=8),
+        ModelConfig(channels=40, blocks=2, latent=8, outer_skip=True, bands=5),
+        ModelConfig(channels=48, blocks=4, latent=8, pooled_encoder="rectified"),
+    ],
+    ids=lambda c: f"N{c.blocks}-C{c.channels}-B{c.bands}",
+)
+@pytest.mark.parametrize("image", ["pan", "lms"])
+def test_computed_radius_is_the_farthest_distance_at_which_a_pixel_matters(
+    config: ModelConfig, image: str
+) -> None:
+    graph = fuse_graph(freeze(random_network(config)), {})
+    radius = receptive_field_radius(graph)
+    side = 4 * ((radius + 4) // 2 + 1)
     session = ort.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
-    pan, lms = images(4, side, side)
-    affines = np.stack([np.ones((blocks, 8)), np.zeros((blocks, 8))], 1).astype(np.float32)
-    before = session.run(None, {"pan": pan, "lms": lms, "affines": affines})[0]
-    farthest = 0
-    for row, col in ((22, 22), (23, 23), (22, 25)):  # every position within a Haar cell
-        changed = pan.copy()
-        changed[0, 0, row, col] += 40
-        after = session.run(None, {"pan": changed, "lms": lms, "affines": affines})[0]
+    pan, lms = images(config.bands, side, side)
+    parts = [np.ones((config.blocks, config.channels)), np.zeros((config.blocks, config.channels))]
+    feed = {"pan": pan, "lms": lms, "affines": np.stack(parts, 1).astype(np.float32)}
+    before = session.run(None, feed)[0]
+    middle, farthest = side // 4 * 2, 0
+    # Every position within a Haar cell.
+    places = ((middle, middle), (middle + 1, middle + 1), (middle, middle + 1))
+    # A change has to tip a sign in every block to be seen as far as it may be.
+    for (row, col), change in itertools.product(places, (40, -40)):
+        changed = feed[image].copy()
+        changed[0, -1, row, col] += change
+        after = session.run(None, {**feed, image: changed})[0]
         rows, cols = np.nonzero((after != before).any(axis=(0, 1)))
         farthest = max(farthest, np.abs(rows - row).max(), np.abs(cols - col).max())
-    assert farthest == receptive_field_radius(graph)
+    assert farthest == radius
 
 
 @pytest.mark.parametrize("operator", ["GlobalAveragePool", "Softmax"])

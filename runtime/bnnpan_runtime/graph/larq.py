@@ -50,7 +50,12 @@ class LarqGraph:
             raise BackendError(f"Larq's interpreter refuses {where} ({error})") from error
 
     def run(self, inputs: Mapping[str, Float32], out: Float32) -> None:
-        """Run on inputs, which are matched by shape: the converter does not keep their order."""
+        """Run on inputs; the graph has one output, which goes into `out`."""
+        (result,) = self.outputs(inputs)
+        np.copyto(out, result.reshape(out.shape))
+
+    def outputs(self, inputs: Mapping[str, Float32]) -> list[Float32]:
+        """All outputs for inputs, which are matched by shape: the converter does not keep their order."""
         ordered = []
         for shape in self._interpreter.input_shapes:
             matches = [image for image in inputs.values() if image.shape == tuple(shape)]
@@ -59,10 +64,9 @@ class LarqGraph:
             ordered.append(np.ascontiguousarray(matches[0]))
         try:
             with self._lock:
-                (result,) = self._interpreter.predict(ordered)
+                return list(self._interpreter.predict(ordered))
         except RuntimeError as error:
             raise BackendError(f"{self._where} fails ({error})") from error
-        np.copyto(out, result.reshape(out.shape))
 
 
 def _load_wrapper() -> Any:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ctypes
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import metadata
 from importlib.util import find_spec
 from typing import Any
@@ -72,6 +73,18 @@ class LiteRtGraph:
 
     def run(self, inputs: Mapping[str, Float32], out: Float32) -> None:
         """Run on inputs by name, channels last, of any height and width; they and `out` may be views."""
+        with self._invoked(inputs) as interpreter:
+            self._read(interpreter, out)
+
+    def outputs(self, inputs: Mapping[str, Float32]) -> list[Float32]:
+        """Run likewise; copies of all outputs."""
+        with self._invoked(inputs) as interpreter:
+            places = [details["index"] for details in interpreter.get_output_details()]
+            return [np.array(interpreter.tensor(index)()) for index in places]
+
+    @contextmanager
+    def _invoked(self, inputs: Mapping[str, Float32]) -> Iterator[Any]:
+        """An interpreter that has run, and is free for others afterwards."""
         try:
             interpreter = self._idle.pop()
         except IndexError:
@@ -80,7 +93,7 @@ class LiteRtGraph:
             self._resize(interpreter, inputs)
             self._fill(interpreter, inputs)
             interpreter.invoke()
-            self._read(interpreter, out)
+            yield interpreter
         except (RuntimeError, ValueError) as error:
             raise BackendError(f"{self._where} fails: {one_line(error)}") from error
         self._idle.append(interpreter)

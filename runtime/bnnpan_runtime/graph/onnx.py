@@ -1,4 +1,4 @@
-"""The bundle's ONNX graph in ONNX Runtime, on the CPU: with the kernels of libbnnpan where there are any."""
+"""The bundle's ONNX graph in ONNX Runtime: on the CPU with the kernels of libbnnpan where there are any."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from bnnpan_runtime.graph.libbnnpan import chosen_instruction_set, library_path
 from bnnpan_runtime.graph.library_memory import rows_bytes, window_bytes
 from bnnpan_runtime.graph.numpy_calibration import calibrate, calibration_bytes
 from bnnpan_runtime.graph.protocol import BackendMemory, Float32
+from bnnpan_runtime.graph.providers import CPU, open_session, wanted_providers
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -59,6 +60,8 @@ class OnnxBackend:
     fixed_window: int | None = None
     kernels: str | None
     """Instruction set of the kernels; None where ONNX Runtime computes alone."""
+    provider: str
+    """What it computes with: "cpu", "cuda" or "tensorrt"; the first of `wanted_providers` that works."""
 
     def __init__(self, bundle: Bundle, kernels: bool | None = None) -> None:
         self._ort = load_onnxruntime()
@@ -67,6 +70,8 @@ class OnnxBackend:
         self.isa = f"onnxruntime {self._ort.__version__}"
         if self.kernels:
             self.isa += f" with {self.kernels} kernels"
+        if self.provider != CPU:
+            self.isa += f" on {self.provider}"
 
     def memory(self, height: int, width: int) -> BackendMemory:
         """What ONNX Runtime allocates for one window, by the model measured at export; kernels take less.
@@ -103,8 +108,22 @@ class OnnxBackend:
             raise BackendError(f"{self._bundle.path}: fuse.onnx fails: {one_line(error)}") from error
 
     def _open(self, kernels: bool | None) -> None:
+        """With the first provider that works; one that does not is named in a warning."""
+        *first, last = wanted_providers()
+        for provider in first:
+            try:
+                return self._open_with(provider, kernels)
+            except BackendError as error:
+                _log.warning("backend onnx goes on without %s: %s", provider, error)
+        self._open_with(last, kernels)
+
+    def _open_with(self, provider: str, kernels: bool | None) -> None:
+        self.provider = provider
         self.kernels, self._options, self._is_whole = None, one_thread(self._ort), False
-        if kernels or (kernels is None and library_path().is_file()):
+        if provider != CPU:
+            if kernels:
+                raise BackendError(f"the kernels of libbnnpan run on the processor, not with {provider}")
+        elif kernels or (kernels is None and library_path().is_file()):
             try:
                 self.kernels = _register(self._options)
                 self._fuse = self._session()
@@ -121,11 +140,9 @@ class OnnxBackend:
     def _session(self) -> onnxruntime.InferenceSession:
         content = self._bundle.read("fuse.onnx")
         try:
-            return self._ort.InferenceSession(content, self._options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # its exceptions share no base class
-            raise BackendError(
-                f"{self._bundle.path}: ONNX Runtime refuses fuse.onnx: {one_line(error)}"
-            ) from error
+            return open_session(self._ort, content, self._options, self.provider)
+        except BackendError as error:
+            raise BackendError(f"{self._bundle.path}: {error}") from error
 
 
 def load_onnxruntime() -> Any:

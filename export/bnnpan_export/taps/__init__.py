@@ -1,0 +1,1 @@
+"""Looking into every form of a network, tap by tap, without a line for it in what flies."""
