@@ -21,7 +21,11 @@ REQUIRED = "BNNPAN_REQUIRE"
 _EXTRAS = {
     "ai_edge_litert": "test",
     "auditwheel": "test",
+    "cryptography": "export",
+    "jsonschema": "test",
     "larq_compute_engine": "export",
+    "skimage": "test",
+    "spacepackets": "test",
     "tensorflow": "export",
     "tf_keras": "export",
     "larq": "export",

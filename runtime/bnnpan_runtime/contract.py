@@ -11,6 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 if TYPE_CHECKING:
+    from bnnpan_runtime.registration.shift import Shift
     from bnnpan_runtime.scene_units import SceneUnits
 
 PLASTIC_NUMBER = 1.32471795724474602596
@@ -27,6 +28,7 @@ Units = Literal["bit_depth", "scene"]
 """What a network is fed: DN over `2**bits - 1`, or the scene units of `bnnpan_runtime.scene_units`."""
 
 MANIFEST_NAME = "manifest.json"
+SIGNATURES_NAME = "signatures.json"
 WEIGHTS_NAME = "weights.safetensors"
 GOLDEN_NAME = "golden/tile.safetensors"
 MODEL_CARD_NAME = "MODEL_CARD.md"
@@ -104,6 +106,11 @@ class Recipe(Protocol):
         """The patches that everything global is taken from."""
         ...
 
+    @property
+    def shrinks_pan(self) -> bool:
+        """Whether a tile comes with the PAN at MS resolution, too."""
+        ...
+
 
 @dataclass(frozen=True)
 class FileEntry:
@@ -115,11 +122,15 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class Parity:
-    """How far one exported form is from the PyTorch reference, in DN of the bundle's bit depth."""
+    """How far one exported form is from the PyTorch reference, in DN of the bundle's bit depth.
+
+    flipped_signs   share of all activations' signs inside the network that differ; 0 also if not measured
+    """
 
     largest_dn: float
     rms_dn: float
     share_over_1dn: float
+    flipped_signs: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -161,6 +172,11 @@ class Manifest:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     rollback_counter: int = 0
 
+    @property
+    def shrinks_pan(self) -> bool:
+        """Whether a tile comes with the PAN at MS resolution, too: scene units are made with it."""
+        return self.units == "scene"
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON value; `from_json` restores an equal manifest."""
         value = asdict(self)
@@ -195,6 +211,10 @@ class Window:
     height: int
     width: int
 
+    def grown(self, margin: int) -> Window:
+        """With as many pixels more on every side."""
+        return Window(self.row - margin, self.col - margin, self.height + 2 * margin, self.width + 2 * margin)
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -212,6 +232,7 @@ class Plan:
     fallback_reason       why the network is refused that the classical method stands in for, else None
     tile                  side of a tile's core in PAN pixels
     window                height and width of every computed window
+    shrinks_pan           whether PAN is read with a margin around it and shrunk to MS resolution, too
     terms                 what the budget is spent on, name -> bytes; their sum is `predicted_peak_bytes`
     smallest_budget_bytes the smallest budget any plan of this scene, bundle and backend can keep
     """
@@ -227,6 +248,7 @@ class Plan:
     predicted_peak_bytes: int
     smallest_budget_bytes: int
     budget_bytes: int
+    shrinks_pan: bool = False
     fallback_reason: str | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -238,9 +260,16 @@ class Plan:
 class FuseReport:
     """What one run did; the JSON of `bnnpan fuse --json`.
 
+    resumed_tiles    tiles that an interrupted run had finished; counts and times are of the others
     units            what calibration found
     method           "network", or the name of the classical method
     fallback_reason  why the network is refused that the classical method stands in for, else None
+    signer           who vouches for the bundle: a key's name, "installed", "unsigned" (it was allowed), or
+                     "unchecked" (nobody asked); None without a network
+    signer_key_id    short name of the key that signed it, else None
+    shift            between PAN and MS beyond what their files say, and whether it was corrected
+    saturated_pixels product pixels from saturated ones, in the tiles of this run; None without `radiometry`
+    scene_notes      what was taken for granted of the scene, and what of it was left out
     """
 
     product: str
@@ -261,6 +290,11 @@ class FuseReport:
     units: SceneUnits
     method: str
     fallback_reason: str | None
+    signer: str | None
+    signer_key_id: str | None
+    shift: Shift
+    saturated_pixels: int | None
+    scene_notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON value."""
@@ -284,7 +318,7 @@ def _checked(kind: type, value: Any, where: str) -> dict[str, Any]:
         kind_name = str(known[name].type)
         if kind_name == "int" and (not isinstance(item, int) or isinstance(item, bool) or item < 0):
             raise ValueError(f"{where}.{name} is not a whole number >= 0")
-        if kind_name == "float" and not isinstance(item, (int, float)):
+        if kind_name == "float" and (not isinstance(item, (int, float)) or isinstance(item, bool)):
             raise ValueError(f"{where}.{name} is not a number")
         if kind_name == "bool" and not isinstance(item, bool):
             raise ValueError(f"{where}.{name} is not true or false")

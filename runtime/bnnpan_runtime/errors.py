@@ -31,6 +31,12 @@ class BundleError(BnnpanError):
     exit_code = 4
 
 
+class TrustError(BundleError):
+    """The bundle is whole, but nobody trusted here vouches for it, or a newer one has already run."""
+
+    exit_code = 10
+
+
 class BudgetError(BnnpanError):
     """The memory budget cannot be kept; the message names the smallest one that can."""
 
@@ -55,10 +61,39 @@ class VerificationError(BnnpanError):
     exit_code = 8
 
 
+class DistrustError(VerificationError):
+    """What this run and those it continues have written cannot be trusted; nothing of it is kept."""
+
+
 class ConfigError(BnnpanError):
     """A configuration file, data manifest or checkpoint is wrong."""
 
     exit_code = 9
+
+
+class IncompleteError(BnnpanError):
+    """Packets are missing; the message names those to send again."""
+
+    exit_code = 11
+
+
+def exit_codes() -> dict[int, str]:
+    """What every exit code of a command means: the one list behind `bnnpan --help` and the documentation."""
+    meanings = {
+        0: "Done.",
+        1: "A defect of this program; its traceback is shown.",
+        2: "Wrong usage.",
+        129: "The terminal was closed (SIGHUP).",
+        130: "Interrupted (SIGINT).",
+        143: "Terminated (SIGTERM).",
+    }
+    kinds = BnnpanError.__subclasses__()
+    while kinds:
+        kind = kinds.pop()
+        kinds += kind.__subclasses__()
+        if "exit_code" in vars(kind):  # not inherited
+            meanings[kind.exit_code] = (kind.__doc__ or "").splitlines()[0]
+    return dict(sorted(meanings.items()))
 
 
 def one_line(error: BaseException) -> str:

@@ -6,19 +6,22 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from bnnpan_runtime import calibrate as networks
 from bnnpan_runtime.bundle import Bundle
 from bnnpan_runtime.calibrate import SceneConstants
 from bnnpan_runtime.classical import CLASSICAL, METHOD
-from bnnpan_runtime.contract import Calibration, Manifest, Recipe
+from bnnpan_runtime.contract import Calibration, Manifest, Phase, Recipe
 from bnnpan_runtime.errors import BackendError, BundleError, MismatchError
 from bnnpan_runtime.graph import BACKENDS, open_backend
 from bnnpan_runtime.graph.protocol import Backend, TileBackend
+from bnnpan_runtime.radiometry.corrected import CorrectedScene, corrected
+from bnnpan_runtime.registration import Register, Shift, find_shift, shifted
 from bnnpan_runtime.resample import Resampler
-from bnnpan_runtime.scene import Scene, open_scene
+from bnnpan_runtime.scene import MsPath, Scene, SceneOptions, open_scene
+from bnnpan_runtime.trust.policy import INSTALLED, UNCHECKED, Signer, Trust
 
 __all__ = ["Method", "open_method"]
 
@@ -38,6 +41,9 @@ class Method:
     calibrate        finds everything global of the scene; raises SceneError
     tags             what the product says about it
     fallback_reason  why the network is refused that this stands in for; None if it was asked for
+    signer           who vouches for the network; None without one
+    bundle           where the network is from; None without one
+    shift            between PAN and MS, which the grid of `scene` already takes into account if it is applied
     """
 
     name: str
@@ -48,17 +54,24 @@ class Method:
     calibrate: Callable[[], SceneConstants]
     tags: Mapping[str, str]
     fallback_reason: str | None = None
+    signer: Signer | None = None
+    bundle: Bundle | None = None
+    shift: Shift = Shift("off")  # noqa: RUF009  # frozen
 
 
 @contextmanager
 def open_method(
     pan: AnyPath,
-    ms: AnyPath,
+    ms: MsPath,
     bundle: Bundle | AnyPath | None,
     backend: str,
     bit_depth: int | None = None,
     *,
     fallback: bool = False,
+    trust: Trust | None = None,
+    register: Register = "auto",
+    radiometry: AnyPath | None = None,
+    scene_options: SceneOptions = SceneOptions(),  # noqa: B008  # frozen
 ) -> Iterator[Method]:
     """Open a scene and what makes its product.
 
@@ -69,6 +82,11 @@ def open_method(
     The classical method takes phase and patches from the bundle; without one that can be used for this scene,
     it takes MS pixels at their true centres, and any number of bands and any ratio.
 
+    A bundle that `trust` refuses cannot be used; without `trust`, the caller vouches for it.
+
+    `radiometry` is the calibration file of a camera whose raw data the scene is. `register` says what to do
+    about a shift between PAN and MS that their georeferencing does not tell.
+
     Raises SceneError, BundleError or BackendError.
     """
     if backend not in (known := ("auto", *BACKENDS, CLASSICAL)):
@@ -76,9 +94,10 @@ def open_method(
     with ExitStack() as stack:
 
         def open_for(manifest: Manifest | None) -> Scene:
-            return stack.enter_context(open_scene(pan, ms, manifest, bit_depth))
+            scene = stack.enter_context(open_scene(pan, ms, manifest, bit_depth, scene_options))
+            return scene if radiometry is None else corrected(scene, radiometry)
 
-        yield _chosen(open_for, bundle, backend, fallback)
+        yield _chosen(open_for, bundle, backend, fallback, trust, register)
 
 
 def _chosen(
@@ -86,26 +105,32 @@ def _chosen(
     bundle: Bundle | AnyPath | None,
     backend: str,
     fallback: bool,
+    trust: Trust | None,
+    register: Register,
 ) -> Method:
     if backend == CLASSICAL:
-        manifest = None if bundle is None else _opened(bundle).manifest
-        return _classical(open_for(manifest), manifest)
+        manifest = None if bundle is None else _opened(bundle, trust)[0].manifest
+        return _classical(open_for(manifest), manifest, register)
     try:
-        opened = _opened(bundle)
+        opened, signer = _opened(bundle, trust)
         scene = open_for(opened.manifest)
     except (BundleError, MismatchError) as error:
         reason = _accepted(error, fallback)
-        return _classical(open_for(None), None, reason)
+        return _classical(open_for(None), None, register, reason)
     try:
-        return _network(scene, opened, open_backend(backend, opened, self_test=True))
+        engine = open_backend(backend, opened, self_test=True)
     except (BundleError, BackendError) as error:
-        return _classical(scene, opened.manifest, _accepted(error, fallback))
+        return _classical(scene, opened.manifest, register, _accepted(error, fallback))
+    return _network(scene, opened, signer, engine, register)
 
 
-def _opened(bundle: Bundle | AnyPath | None) -> Bundle:
+def _opened(bundle: Bundle | AnyPath | None, trust: Trust | None) -> tuple[Bundle, Signer]:
     if bundle is None:
         raise BundleError("no bundle is given, and a network needs one")
-    return bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
+    opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
+    if trust is None:
+        return opened, INSTALLED if opened.is_installed else UNCHECKED
+    return opened, trust.check(opened)
 
 
 def _accepted(error: BundleError | BackendError | MismatchError, fallback: bool) -> str:
@@ -121,7 +146,18 @@ def _accepted(error: BundleError | BackendError | MismatchError, fallback: bool)
     return reason
 
 
-def _network(scene: Scene, bundle: Bundle, backend: Backend) -> Method:
+def _registered(scene: Scene, phase: Phase, register: Register) -> tuple[Scene, Shift, dict[str, str]]:
+    """The scene with MS where it was found to lie, the shift, and what the product says of what was done."""
+    shift, tags = find_shift(scene, scene.grid, phase, register), {}
+    if shift.is_applied:
+        tags["BNNPAN_SHIFT"] = f"{shift.applied_row:g} rows, {shift.applied_col:g} columns ({shift.outcome})"
+    if isinstance(scene, CorrectedScene) and scene.radiometry is not None:
+        tags["BNNPAN_RADIOMETRY_SHA256"] = scene.radiometry.sha256
+    return replace(scene, grid=shifted(scene.grid, shift)), shift, tags
+
+
+def _network(scene: Scene, bundle: Bundle, signer: Signer, backend: Backend, register: Register) -> Method:
+    scene, shift, of_scene = _registered(scene, bundle.manifest.phase, register)
     resampler = Resampler(scene.grid, bundle.manifest.phase)
     return Method(
         name="network",
@@ -131,16 +167,27 @@ def _network(scene: Scene, bundle: Bundle, backend: Backend) -> Method:
         resampler=resampler,
         calibrate=partial(networks.calibrate, scene, backend, bundle.manifest, resampler),
         # The digest stands for all files of the bundle.
-        tags={"BNNPAN_BUNDLE": bundle.manifest.id, "BNNPAN_MANIFEST_SHA256": bundle.sha256},
+        tags={
+            "BNNPAN_BUNDLE": bundle.manifest.id,
+            "BNNPAN_MANIFEST_SHA256": bundle.sha256,
+            "BNNPAN_SIGNER": str(signer),
+            **of_scene,
+        },
+        signer=signer,
+        bundle=bundle,
+        shift=shift,
     )
 
 
-def _classical(scene: Scene, manifest: Manifest | None, reason: str | None = None) -> Method:
+def _classical(
+    scene: Scene, manifest: Manifest | None, register: Register, reason: str | None = None
+) -> Method:
     from bnnpan_runtime.classical.calibrate import calibrate
     from bnnpan_runtime.classical.engine import ClassicalEngine
 
     phase = "centred" if manifest is None else manifest.phase
     calibration = Calibration() if manifest is None else manifest.calibration
+    scene, shift, of_scene = _registered(scene, phase, register)
     engine = ClassicalEngine(scene.grid, scene.bands, phase, calibration)
     refusal = {} if reason is None else {"BNNPAN_FALLBACK_REASON": reason}
     return Method(
@@ -150,6 +197,7 @@ def _classical(scene: Scene, manifest: Manifest | None, reason: str | None = Non
         recipe=engine,
         resampler=engine.resampler,
         calibrate=partial(calibrate, scene, engine),
-        tags={"BNNPAN_METHOD": f"{METHOD}: a classical method, no network", **refusal},
+        tags={"BNNPAN_METHOD": f"{METHOD}: a classical method, no network", **refusal, **of_scene},
         fallback_reason=reason,
+        shift=shift,
     )

@@ -10,18 +10,27 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bnnpan_runtime.beginning import failing_clearly
 from bnnpan_runtime.bundle import Bundle
-from bnnpan_runtime.contract import FuseReport, Plan
+from bnnpan_runtime.contract import FuseReport, Manifest, Plan
 from bnnpan_runtime.errors import BackendError, BudgetError
+from bnnpan_runtime.guard import Guard, Protection
+from bnnpan_runtime.identity import identify
 from bnnpan_runtime.memory import format_size, parse_size, peak_bytes, reset_peak
 from bnnpan_runtime.method import Method, open_method
-from bnnpan_runtime.mosaic import check_output, open_mosaic
+from bnnpan_runtime.mosaic import Order, check_output, open_mosaic
 from bnnpan_runtime.pipeline import fused_tiles
 from bnnpan_runtime.planning import SMALLEST_CACHE
 from bnnpan_runtime.planning import plan as make_plan
 from bnnpan_runtime.product import product_tags, sha256_of
+from bnnpan_runtime.radiometry.saturation import count_saturated
+from bnnpan_runtime.registration import Register
+from bnnpan_runtime.scene import MsPath, SceneOptions, ms_paths
 from bnnpan_runtime.scene_units import SceneUnits
 from bnnpan_runtime.storage import raster_cache
+from bnnpan_runtime.telemetry import SILENT, Telemetry
+from bnnpan_runtime.telemetry.narrate import Narrator, telling_the_end
+from bnnpan_runtime.trust.policy import Trust
 
 __all__ = ["Progress", "fuse", "plan"]
 
@@ -34,7 +43,7 @@ _log = logging.getLogger(__name__)
 
 def fuse(
     pan: AnyPath,
-    ms: AnyPath,
+    ms: MsPath,
     bundle: Bundle | AnyPath | None,
     out: AnyPath,
     *,
@@ -44,8 +53,15 @@ def fuse(
     tile: int | None = None,
     bit_depth: int | None = None,
     fallback: bool = False,
+    trust: Trust | None = None,
+    register: Register = "auto",
+    radiometry: AnyPath | None = None,
+    scene_options: SceneOptions = SceneOptions(),  # noqa: B008  # frozen
     overwrite: bool = False,
+    resume: bool | None = None,
     progress: Progress | None = None,
+    telemetry: Telemetry = SILENT,
+    protection: Protection = Protection(),  # noqa: B008  # frozen
 ) -> FuseReport:
     """Fuse a PAN and an MS raster into `out`, a tiled GeoTIFF, within `memory` for the whole process.
 
@@ -56,33 +72,80 @@ def fuse(
     tile       side of the tiles in PAN pixels, if not the planned one; the product has the same pixels
     bit_depth  bits of a uint16 scene, if not those of the bundle; without effect in scene units
     fallback   let the classical method make the product if the network cannot run; the report says so
+    trust      keys whose bundles may run, see `bnnpan_runtime.trust`; None: the caller vouches for the bundle
+    register   what to do about a shift between PAN and MS that their files do not tell: "auto" measures it
+               and corrects it if it is sure, "off" does neither, a pair of rows and columns is corrected
+    radiometry calibration file of the camera whose raw data these are, see docs/radiometry.md
+    scene_options  bands of MS by name, and the part of the scene to fuse
     overwrite  replace an existing product
+    resume     what to do with the finished part of an interrupted run: continue it if this run would have
+               made the same (None), refuse if it would not (True), or discard it (False)
+    telemetry  is told what happens, see docs/telemetry.md
+    protection against flipped bits, see docs/radiation.md
 
-    Raises SceneError, BundleError, BudgetError, OutputError or BackendError; `out` is then as it was before.
+    Raises SceneError, BundleError, BudgetError, OutputError, BackendError or VerificationError; `out` is then
+    as it was before, and the next call continues with what is finished: a note on the exception tells how
+    much that is.
     """
     started = time.perf_counter()
     path = Path(out)
-    check_output(path, (Path(pan), Path(ms)), overwrite)
-    with _prepared(pan, ms, bundle, memory, backend, threads, tile, bit_depth, fallback) as job:
-        method, skipped = job.method, 0
-        with open_mosaic(path, method.scene.product_format, product_tags(method)) as mosaic:
-            constants = method.calibrate()
-            tiles = fused_tiles(method.scene, method.resampler, method.engine, constants, job.plan)
+    narrator = Narrator(telemetry)
+    with telling_the_end(telemetry):
+        narrator.started(out, pan, ms)
+        check_output(path, tuple(map(Path, (pan, *ms_paths(ms)))), overwrite)
+    with (
+        telling_the_end(telemetry),
+        _prepared(
+            pan,
+            ms,
+            bundle,
+            memory,
+            backend,
+            threads,
+            tile,
+            bit_depth,
+            fallback,
+            trust,
+            register,
+            radiometry,
+            scene_options,
+        ) as job,
+    ):
+        _remember(job.method, trust)
+        narrator.prepared(job.method, job.plan)
+        method, tags = job.method, product_tags(job.method)
+        constants = method.calibrate()
+        narrator.calibrated(constants.units)
+        identity = identify(method, constants, tags)
+        order = Order(method.scene.product_format, tags, identity, overwrite, resume)
+        fused = skipped = saturated = 0
+        with open_mosaic(path, order) as mosaic:
+            narrator.resumed(method.scene, job.plan, mosaic.has)
+            guard = Guard(method, constants, job.plan, protection, telemetry)
+            tiles = fused_tiles(
+                method.scene, method.resampler, method.engine, constants, job.plan, mosaic.has, guard
+            )
             with closing(tiles) as finished:
                 for slot in finished:
                     mosaic.write(slot.tile.core, slot.product)
-                    skipped += slot.skipped
+                    fused, skipped = fused + 1, skipped + slot.skipped
+                    saturated += count_saturated(method.scene, slot)
+                    narrator.written(slot.tile, slot.skipped, guard.under_way, guard.passes)
                     if progress is not None:
                         progress(slot.tile.index + 1, job.plan.tiles)
             mosaic.close()
-            digest = sha256_of(mosaic.partial)
+            with failing_clearly(path):
+                digest = sha256_of(mosaic.written)
             mosaic.commit()
-        return _report(job, path, digest, skipped, constants.units, time.perf_counter() - started)
+        counts = _Counts(job.plan.tiles - fused, skipped, None if radiometry is None else saturated)
+        report = _report(job, path, digest, counts, constants.units, time.perf_counter() - started)
+        narrator.committed(report)
+        return report
 
 
 def plan(
     pan: AnyPath,
-    ms: AnyPath,
+    ms: MsPath,
     bundle: Bundle | AnyPath | None,
     *,
     memory: str | int,
@@ -91,9 +154,27 @@ def plan(
     tile: int | None = None,
     bit_depth: int | None = None,
     fallback: bool = False,
+    trust: Trust | None = None,
+    register: Register = "auto",
+    radiometry: AnyPath | None = None,
+    scene_options: SceneOptions = SceneOptions(),  # noqa: B008  # frozen
 ) -> Plan:
     """The plan that `fuse` with the same arguments would follow. Raises like `fuse`."""
-    with _prepared(pan, ms, bundle, memory, backend, threads, tile, bit_depth, fallback) as job:
+    with _prepared(
+        pan,
+        ms,
+        bundle,
+        memory,
+        backend,
+        threads,
+        tile,
+        bit_depth,
+        fallback,
+        trust,
+        register,
+        radiometry,
+        scene_options,
+    ) as job:
         return job.plan
 
 
@@ -105,10 +186,19 @@ class _Job:
     plan: Plan
 
 
+@dataclass(frozen=True)
+class _Counts:
+    """Tiles that an interrupted run had finished, and tiles without a measurement among the others."""
+
+    resumed: int
+    skipped: int
+    saturated_pixels: int | None
+
+
 @contextmanager
 def _prepared(
     pan: AnyPath,
-    ms: AnyPath,
+    ms: MsPath,
     bundle: Bundle | AnyPath | None,
     memory: str | int,
     backend: str,
@@ -116,6 +206,10 @@ def _prepared(
     tile: int | None,
     bit_depth: int | None,
     fallback: bool,
+    trust: Trust | None,
+    register: Register,
+    radiometry: AnyPath | None,
+    scene_options: SceneOptions,
 ) -> Iterator[_Job]:
     """Open everything and plan; the raster library's cache is the plan's while the job is open."""
     budget_bytes = _budget(memory)
@@ -124,13 +218,30 @@ def _prepared(
     reset_peak()
     with (
         raster_cache(SMALLEST_CACHE),
-        open_method(pan, ms, bundle, backend, bit_depth, fallback=fallback) as method,
+        open_method(
+            pan,
+            ms,
+            bundle,
+            backend,
+            bit_depth,
+            fallback=fallback,
+            trust=trust,
+            register=register,
+            radiometry=radiometry,
+            scene_options=scene_options,
+        ) as method,
     ):
         decided = make_plan(
             method.scene, method.recipe, method.engine, budget_bytes, threads, tile, peak_bytes()
         )
         with raster_cache(decided.gdal_cache_bytes):
             yield _Job(method, replace(decided, fallback_reason=method.fallback_reason))
+
+
+def _remember(method: Method, trust: Trust | None) -> None:
+    """A network that is trusted and has passed its golden tile keeps older ones of its name out."""
+    if trust is not None and method.signer is not None and isinstance(method.recipe, Manifest):
+        trust.remember(method.recipe, method.signer)
 
 
 def _budget(memory: str | int) -> int:
@@ -141,7 +252,7 @@ def _budget(memory: str | int) -> int:
 
 
 def _report(
-    job: _Job, path: Path, digest: str, skipped: int, units: SceneUnits, seconds: float
+    job: _Job, path: Path, digest: str, tiles: _Counts, units: SceneUnits, seconds: float
 ) -> FuseReport:
     measured, budget = peak_bytes(), job.plan.budget_bytes
     if measured > budget:
@@ -152,6 +263,7 @@ def _report(
         )
     scene, engine = job.method.scene, job.method.engine
     pixels = scene.height * scene.width
+    signer = job.method.signer
     return FuseReport(
         product=str(path),
         product_sha256=digest,
@@ -166,9 +278,14 @@ def _report(
         pan_pixels=pixels,
         seconds=seconds,
         pan_pixels_per_second=pixels / seconds,
-        resumed_tiles=0,
-        skipped_tiles=skipped,
+        resumed_tiles=tiles.resumed,
+        skipped_tiles=tiles.skipped,
         units=units,
         method=job.method.name,
         fallback_reason=job.method.fallback_reason,
+        signer=None if signer is None else signer.name,
+        signer_key_id=None if signer is None else signer.key_id,
+        shift=job.method.shift,
+        saturated_pixels=tiles.saturated_pixels,
+        scene_notes=scene.notes,
     )

@@ -12,7 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from signing_keys import Key, signed_copy
 from synthetic_data import write_manifest
+
+from bnnpan_runtime.bundle import Bundle
 
 CONFIG = """
 [model]
@@ -72,18 +75,23 @@ def test_train_export_verify_plan_fuse(material: Material, tmp_path: Path):
     assert {"bnnpan", "EXP"} <= set(json.loads(scores.read_text())["mean"])
 
     bnnpan("export", run, "--out", bundle, "--formats", material.formats, cwd=tmp_path)
-    checks = json.loads(bnnpan("verify", bundle, "--backend", "all", "--json", cwd=tmp_path))["checks"]
+    ground, ring = Key.number(1), tmp_path / "trust.toml"
+    ring.write_text(ground.on_ring())
+    signed_copy(Bundle.open(bundle), bundle, ground)
+    trust = ("--trust", ring)
+    verify = ("verify", bundle, "--backend", "all", *trust, "--json")
+    checks = json.loads(bnnpan(*verify, cwd=tmp_path))["checks"]
     assert all(check["passed"] for check in checks if check["passed"] is not None)
     manifest = json.loads(bnnpan("inspect", bundle, "--json", cwd=tmp_path))
     assert manifest["halo"] == 8
 
     budget = ("--memory", "160MiB")
-    plan = json.loads(bnnpan("plan", "--bundle", bundle, *scene, *budget, "--json", cwd=tmp_path))
+    plan = json.loads(bnnpan("plan", "--bundle", bundle, *trust, *scene, *budget, "--json", cwd=tmp_path))
     assert plan["predicted_peak_bytes"] == sum(plan["terms"].values()) <= 160 * 2**20
 
-    fuse = ("fuse", "--bundle", bundle, *scene, "--out", product, *budget, "--json")
+    fuse = ("fuse", "--bundle", bundle, *trust, *scene, "--out", product, *budget, "--json")
     report = json.loads(bnnpan(*fuse, cwd=tmp_path))
-    assert report["backend"] == "native"
+    assert report["backend"] == "native" and report["signer_key_id"] == ground.id
     assert report["measured_peak_bytes"] <= report["predicted_peak_bytes"] <= report["budget_bytes"]
     with (
         rasterio.open(product) as fused,

@@ -20,7 +20,21 @@ from bnnpan_runtime.graph import BACKENDS as ENGINES
 from bnnpan_runtime.preview import draw_comparison, write_png
 
 AMPLE = "4GiB"  # of the whole test process, which may have loaded anything by now
-COMMANDS = ("bench", "doctor", "fuse", "inspect", "plan", "quality", "scene synth", "verify")
+COMMANDS = (
+    "bench",
+    "bundle",
+    "bundle apply",
+    "bundle diff",
+    "bundle join",
+    "bundle split",
+    "doctor",
+    "fuse",
+    "inspect",
+    "plan",
+    "quality",
+    "scene synth",
+    "verify",
+)
 
 
 def run(*arguments: object) -> Result:

@@ -51,6 +51,7 @@ def bnnpan(verb: str, raw: RawScene, *arguments: object) -> Result:
     command = [verb, "--pan", raw.pan, "--ms", raw.ms, *arguments]
     if "--memory" not in arguments:
         command += ["--memory", AMPLE]
+    command.append("--allow-unsigned")  # bundles are refused here for other reasons
     return CliRunner().invoke(main, [str(argument) for argument in command])
 
 

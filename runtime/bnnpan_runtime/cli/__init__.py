@@ -9,25 +9,36 @@ from __future__ import annotations
 
 import logging
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from bnnpan_runtime import __version__
 from bnnpan_runtime.cli.failure import cleaning_up_when_ended, failing_in_one_line
-
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
+from bnnpan_runtime.cli.plugins import load_plugin, plugins
+from bnnpan_runtime.errors import exit_codes
 
 __all__ = ["main"]
 
-_OWN_COMMANDS = ("bench", "doctor", "fuse", "inspect", "plan", "quality", "scene", "verify")
+_OWN_COMMANDS = (
+    "bench",
+    "bundle",
+    "doctor",
+    "fuse",
+    "inspect",
+    "plan",
+    "quality",
+    "scene",
+    "telemetry",
+    "verify",
+)
 _PLUGIN_GROUP = "bnnpan.commands"
 _GROUND_COMMANDS = {
     "train": "train",
     "evaluate": "train",
     "cost": "train",
     "export": "export",
+    "key": "export",
     "sim": "sim",
 }
 """Commands of the ground side and the extra of the distribution `bnnpan` that brings them."""
@@ -38,55 +49,27 @@ class CommandLine(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names of all commands that are installed."""
-        return sorted({*_OWN_COMMANDS, *_plugins()})
+        return sorted({*_OWN_COMMANDS, *plugins(_PLUGIN_GROUP)})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Load one command; None if there is no such."""
         if cmd_name in _OWN_COMMANDS:
             command: click.Command = import_module(f"bnnpan_runtime.cli.{cmd_name}").command
             return command
-        plugin = _plugins().get(cmd_name)
+        plugin = plugins(_PLUGIN_GROUP).get(cmd_name)
         if plugin is None and cmd_name in _GROUND_COMMANDS:
             ctx.fail(f"{cmd_name!r} is of the ground side; install bnnpan[{_GROUND_COMMANDS[cmd_name]}]")
-        return None if plugin is None else _load(plugin)
+        return None if plugin is None else load_plugin(plugin)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """What the exit codes mean, below the commands."""
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code), meaning) for code, meaning in exit_codes().items()])
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; expected failures become one line on stderr."""
         with cleaning_up_when_ended(), failing_in_one_line():
             return super().invoke(ctx)
-
-
-def _plugins() -> dict[str, EntryPoint]:
-    from importlib.metadata import entry_points  # costs more than the rest of the start together
-
-    return {plugin.name: plugin for plugin in entry_points(group=_PLUGIN_GROUP)}
-
-
-def _load(plugin: EntryPoint) -> click.Command:
-    try:
-        command = plugin.load()
-    except Exception as error:  # whatever somebody else's module does must not take the other commands down
-        return _broken(plugin, f"{type(error).__name__}: {error}")
-    if not isinstance(command, click.Command):
-        return _broken(plugin, f"{plugin.value} is not a command")
-    return command
-
-
-def _broken(plugin: EntryPoint, reason: str) -> click.Command:
-    """Stands in for a command that cannot be loaded and says why."""
-    summary = f"Broken plug-in {plugin.value}: {' '.join(reason.split())}"
-
-    def fail(arguments: tuple[str, ...]) -> None:
-        raise click.ClickException(summary)
-
-    return click.Command(
-        plugin.name,
-        callback=fail,
-        params=[click.Argument(["arguments"], nargs=-1, type=click.UNPROCESSED)],
-        context_settings={"ignore_unknown_options": True},
-        help=summary,
-        short_help=summary,
-    )
 
 
 @click.command(cls=CommandLine, context_settings={"help_option_names": ["-h", "--help"]})
@@ -101,15 +84,6 @@ def main(ctx: click.Context, verbose: int, quiet: bool) -> None:
     Example:
       bnnpan plan --pan pan.tif --ms ms.tif --memory 128MiB
       bnnpan fuse --pan pan.tif --ms ms.tif --out product.tif --memory 128MiB
-
-    \b
-    Exit codes:
-      0    done                            6    the product cannot be written
-      1    a defect of this program        7    the backend cannot be used
-      2    wrong usage                     8    a check did not pass
-      3    the scene cannot be used        9    a configuration is wrong
-      4    the bundle cannot be used       130  interrupted
-      5    the memory budget is too small  143  terminated
     """
     ctx.obj = quiet
     level = logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]

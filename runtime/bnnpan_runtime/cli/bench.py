@@ -6,6 +6,7 @@ import click
 
 from bnnpan_runtime.cli.options import bundle_option, echo_json, json_option
 from bnnpan_runtime.cli.progress import progress_bar
+from bnnpan_runtime.cli.provider_option import provider_option, use_provider
 
 __all__ = ["command"]
 
@@ -55,6 +56,7 @@ class _Numbers(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # gene
     help="Windows at the same time.  [default: 1,all]",
 )
 @click.option("--backends", default=None, metavar="NAME,NAME", help="Only these competitors.")
+@provider_option
 @click.option(
     "--scene-size",
     type=click.IntRange(min=0),
@@ -70,6 +72,7 @@ def command(
     tiles: tuple[int, ...] | None,
     threads: tuple[int, ...] | None,
     backends: str | None,
+    provider: str | None,
     scene_size: int | None,
     quick: bool,
     as_json: bool,
@@ -89,6 +92,7 @@ def command(
     from bnnpan_runtime.bench.suite import choose_options, run_benchmark
     from bnnpan_runtime.bundle import Bundle
 
+    use_provider(provider, None)
     opened = Bundle.open(bundle)
     names = () if backends is None else tuple(backends.split(","))
     options = choose_options(opened, quick, channels, tiles, threads, names, scene_size)

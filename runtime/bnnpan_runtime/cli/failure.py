@@ -26,11 +26,15 @@ def failing_in_one_line() -> Iterator[None]:
     try:
         yield
     except BnnpanError as error:
-        click.echo(f"bnnpan: error: {' '.join(str(error).split())}", err=True)
+        click.echo(f"bnnpan: error: {_with_notes(str(error), error)}", err=True)
         raise click.exceptions.Exit(error.exit_code) from error
     except KeyboardInterrupt as error:
-        click.echo("bnnpan: interrupted", err=True)
-        raise click.exceptions.Exit(_INTERRUPTED) from error
+        click.echo(f"bnnpan: {_with_notes('interrupted', error)}", err=True)
+        _leave(_INTERRUPTED)
+    except _Ended as error:
+        if hasattr(error, "__notes__"):
+            click.echo(f"bnnpan: {_with_notes('terminated', error)}", err=True)
+        _leave(error.exit_code)
     except BrokenPipeError as error:
         # The reader of a pipe has seen enough; keep the interpreter from complaining when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -41,7 +45,7 @@ def failing_in_one_line() -> Iterator[None]:
 def cleaning_up_when_ended() -> Iterator[None]:
     """Let SIGTERM and SIGHUP unwind the program like an interrupt, so that nothing half done is left.
 
-    Without it a service manager's stop or a lost connection would leave hidden files and running children
+    Without it a service manager's stop or a lost connection would leave running children and unrecorded work
     behind. What is ignored (nohup) stays ignored; the exit code is the shell's, 128 + the signal's number.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -58,5 +62,28 @@ def cleaning_up_when_ended() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
 
 
+class _Ended(SystemExit):
+    """A signal that ends the program; the exit code is the shell's."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+        self.exit_code = 128 + number
+
+
 def _end(number: int, frame: FrameType | None) -> NoReturn:
-    raise SystemExit(128 + number)
+    raise _Ended(number)
+
+
+def _with_notes(words: str, error: BaseException) -> str:
+    """On one line, followed by what was noted on the way up."""
+    return " ".join("; ".join([words, *getattr(error, "__notes__", [])]).split())
+
+
+def _leave(exit_code: int) -> NoReturn:
+    """Exit without waiting for tiles that are still being computed, whose results nobody wants any more."""
+    others = (thread for thread in threading.enumerate() if thread is not threading.current_thread())
+    if any(not thread.daemon for thread in others):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(exit_code)
+    raise click.exceptions.Exit(exit_code)
