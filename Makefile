@@ -4,7 +4,7 @@ DEMO := build/demo
 RUNTIME_SOURCES := $(shell find runtime -name '*.py' -o -name '*.[ch]' -o -name '*.toml' -o -name '*.txt' \
     -o -name '*.bnnpan')
 
-.PHONY: demo test test-fast wheels lint format clean
+.PHONY: demo test test-fast campaign wheels lint format clean
 
 demo: .venv-demo/installed
 	PATH=$(CURDIR)/.venv-demo/bin:$$PATH sh docs/demo.sh $(DEMO)
@@ -14,6 +14,12 @@ test: .venv/installed
 
 test-fast: .venv/installed
 	.venv/bin/python -m pytest -m "not slow"
+
+# A long row of faults, and one page of what came of them.
+campaign: .venv/installed
+	mkdir -p build/campaign
+	.venv/bin/bnnpan sim campaign --faults 1000 --seed 1 --out build/campaign/faults.json; status=$$?; \
+	.venv/bin/bnnpan sim report build/campaign/faults.json --html build/campaign/page.html && exit $$status
 
 # Wheels of the runtime for x86-64 and, with a cross compiler, aarch64.
 wheels: .venv/installed

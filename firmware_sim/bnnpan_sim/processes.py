@@ -6,12 +6,31 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
-def resident_peak_bytes(pid: int) -> int:
-    """Largest resident set so far (VmHWM), mapped files included.
+def resident_bytes_and_peak(pid: int) -> tuple[int, int]:
+    """Resident set now (VmRSS) and at its largest so far (VmHWM), mapped files included.
 
-    Unlike `ru_maxrss` it starts anew at exec, so the size of the parent never shows.
+    Unlike `ru_maxrss` the peak starts anew at exec, so the size of the parent never shows.
     """
-    return _kib_field(Path(f"/proc/{pid}/status"), "VmHWM:")
+    sizes = {"VmRSS:": 0, "VmHWM:": 0}
+    for line in _read(Path(f"/proc/{pid}/status")).splitlines():
+        name = line.split(maxsplit=1)[0]
+        if name in sizes:
+            sizes[name] = int(line.split()[1]) << 10
+    return sizes["VmRSS:"], sizes["VmHWM:"]
+
+
+def state(pid: int) -> str:
+    """State letter of a process: R, S, D, T and t (stopped), Z; empty once it is gone."""
+    fields = _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+    return fields[0] if fields else ""
+
+
+def tracer(pid: int) -> int:
+    """Process that traces it, 0 for none."""
+    for line in _read(Path(f"/proc/{pid}/status")).splitlines():
+        if line.startswith("TracerPid:"):
+            return int(line.split()[1])
+    return 0
 
 
 def proportional_bytes(pid: int) -> int:

@@ -1,22 +1,28 @@
-"""One scenario: scene -> limit -> `bnnpan fuse` as a process of its own -> expectations -> report."""
+"""One scenario: scene -> limits -> `bnnpan fuse` as a process -> faults -> expectations -> report."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import shutil
 import subprocess
-import sys
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from bnnpan_runtime.errors import OutputError, SceneError
+from bnnpan_runtime.errors import VerificationError
 from bnnpan_runtime.memory import format_size
 
-from .limits import Limiter, Outcome, choose_limiter, run_limited
-from .report import LEVEL, SimReport, Timeline
-from .scenario import Expectation, Scenario, SceneFiles, SynthScene
-
-BNNPAN = (sys.executable, "-m", "bnnpan_runtime")
+from .judge import Evidence, failures
+from .levels import NATIVE, Level, Native, Unlimited, level
+from .limits import Limiter, Outcome, Throttle, choose_limiter, run_limited
+from .limits.disk import small_disk
+from .report import FaultResult, SimReport, Timeline
+from .scenario import Scenario
+from .scenes import SceneFiles, last_line, make_folder, scene_files
 
 
 def run_scenario(
@@ -26,66 +32,111 @@ def run_scenario(
 
     `work` keeps synthetic scenes for the next run and holds the product while it is made. It has to be on a
     disk: files in a file system in memory count against the limit. `out` keeps the product there.
-    Raises SceneError if a synthetic scene cannot be made, OutputError if `work` cannot be written.
+    Raises SceneError if a synthetic scene cannot be made, OutputError if `work` cannot be written,
+    ConfigError if the level was not prepared.
     """
-    limiter = limiter or choose_limiter()
-    limit = f"{format_size(scenario.limit_bytes)} enforced by {limiter.name}"
+    chosen = level(scenario.level)
+    judged = scenario.level == NATIVE
+    limiter = (limiter or choose_limiter()) if judged else Unlimited()
+    notes = chosen.notes(scenario.board)
     timeline = Timeline()
-    _make_folder(work)
-    scene = _scene_files(scenario.scene, work / "scenes")
+    make_folder(work)
+    scene = scene_files(scenario.scene, work / "scenes")
     timeline.add("scene ready", f"{scene.pan.name}, {scene.ms.name}")
     with tempfile.TemporaryDirectory(prefix="run-", dir=work) as folder:
-        product = out or Path(folder) / "product.tif"
-        outcome = run_limited(
-            _fuse_command(scenario, scene, product),
-            scenario.limit_bytes,
-            limiter,
-            cores=scenario.board.cores,
-            timeout_seconds=scenario.timeout_seconds,
-            started=lambda: timeline.add("started", limit),
-        )
-        has_product = product.exists()
-    _note_end(timeline, outcome)
-    return _judge(scenario, outcome, has_product, timeline)
+        with _place(scenario, Path(folder), notes) as place:
+            product = out if out is not None and place == Path(folder) else place / "product.tif"
+            events = Path(folder) / "events.jsonl"
+            outcome = _run(scenario, scene, chosen, limiter, product, events, timeline)
+            digest = _sha256(product)
+            if digest and out not in (None, product):
+                shutil.copyfile(product, out)
+        _note_end(timeline, outcome)
+        timeline.add_told(events)
+        native = None
+        if not judged and scenario.expect.same_as_native and digest:
+            native = _native_sha256(scenario, scene, Path(folder))
+        faults = _faults(scenario, scene, work) if digest else []
+    evidence = Evidence(outcome, digest, native, judged, timeline.events(), faults)
+    return _report(scenario, evidence, failures(scenario, evidence), [*outcome.said, *notes])
 
 
-def _fuse_command(scenario: Scenario, scene: SceneFiles, product: Path) -> list[str]:
-    command = [*BNNPAN, "fuse", "--json", "--bundle", scenario.bundle, "--backend", scenario.backend]
-    command += ["--pan", str(scene.pan), "--ms", str(scene.ms), "--out", str(product)]
-    return [*command, "--memory", str(scenario.budget_bytes), "--threads", str(scenario.threads)]
-
-
-def _scene_files(scene: SceneFiles | SynthScene, cache: Path) -> SceneFiles:
-    if isinstance(scene, SceneFiles):
-        return scene
-    folder = cache / f"synth-{scene.size}-{scene.bands}x{scene.ratio}-{scene.seed}"
-    if not folder.is_dir():
-        _make_folder(cache)
-        _synthesise(scene, folder)
-    return SceneFiles(folder / "pan.tif", folder / "ms.tif")
-
-
-def _synthesise(scene: SynthScene, folder: Path) -> None:
-    """Make the scene under another name first, so that a folder with the final name is always complete."""
-    with tempfile.TemporaryDirectory(prefix="part-", dir=folder.parent) as part:
-        unfinished = Path(part) / folder.name
-        command = [*BNNPAN, "scene", "synth", "--size", str(scene.size), "--bands", str(scene.bands)]
-        command += ["--ratio", str(scene.ratio), "--seed", str(scene.seed), "--out", str(unfinished)]
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
-        if result.returncode:
-            raise SceneError(f"no synthetic scene of {scene.size} pixels: {_last_line(result.stderr)}")
+@contextmanager
+def _place(scenario: Scenario, folder: Path, notes: list[str]) -> Iterator[Path]:
+    """Where the product is written: a disk of the wanted size, if one can be made."""
+    size_bytes = scenario.slowness.disk_bytes
+    if size_bytes is None:
+        yield folder
+        return
+    with ExitStack() as stack:
         try:
-            unfinished.rename(folder)
+            place = stack.enter_context(small_disk(size_bytes, folder))
+            notes.append(f"the product's disk has {format_size(size_bytes)}")
         except OSError as error:
-            if not folder.is_dir():  # else another run has made the same scene in the meantime
-                raise OutputError(f"{folder}: {error.strerror}; choose another folder with --work") from error
+            place = folder
+            notes.append(f"disk size not limited: {error}")
+        yield place
 
 
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: {error.strerror}; choose another folder with --work") from error
+def _run(
+    scenario: Scenario,
+    scene: SceneFiles,
+    chosen: Level,
+    limiter: Limiter,
+    product: Path,
+    events: Path,
+    timeline: Timeline,
+) -> Outcome:
+    limit = f"{format_size(scenario.limit_bytes)} enforced by {limiter.name}"
+    arguments = [*fuse_arguments(scenario, scene, product, chosen), "--events", str(events)]
+    return run_limited(
+        chosen.command(arguments, scenario.board),
+        scenario.limit_bytes,
+        limiter,
+        cores=scenario.board.cores,
+        timeout_seconds=scenario.timeout_seconds,
+        throttle=_throttle(scenario, product.parent),
+        variables=chosen.variables(),
+        started=lambda: timeline.add("started", limit),
+        watch=_watching(product, timeline),
+    )
+
+
+def fuse_arguments(scenario: Scenario, scene: SceneFiles, product: Path, chosen: Level) -> list[str]:
+    """What `bnnpan` is told."""
+    command = ["fuse", "--json", "--bundle", scenario.bundle, "--backend", scenario.backend]
+    command += ["--pan", str(scene.pan), "--ms", str(scene.ms), "--out", str(product)]
+    command += ["--memory", str(chosen.budget_bytes(scenario.budget_bytes))]
+    return [*command, "--threads", str(scenario.threads), *scenario.arguments]
+
+
+def _throttle(scenario: Scenario, folder: Path) -> Throttle:
+    slowness, board = scenario.slowness, scenario.board
+    cores = None
+    if slowness.cpu_percent is not None:
+        lent = min(board.cores, len(os.sched_getaffinity(0)))
+        cores = lent * slowness.cpu_percent / 100
+    read, write = board.storage_read_mb_per_second, board.storage_write_mb_per_second
+    if not slowness.storage:
+        read = write = None
+    return Throttle(cores, read and read * 10**6, write and write * 10**6, folder)
+
+
+def _watching(product: Path, timeline: Timeline) -> Callable[[], None]:
+    """Notes, as seen from outside, when the unfinished product appears and when the finished one does."""
+    waiting = {
+        "product begun": lambda: any(product.parent.glob(f".{product.name}.*")),
+        "product complete": product.exists,
+    }
+    if product.exists():
+        waiting.clear()
+
+    def watch() -> None:
+        for name in [name for name, happened in waiting.items() if happened()]:
+            timeline.add(name, "seen from outside")
+            del waiting[name]
+
+    return watch
 
 
 def _note_end(timeline: Timeline, outcome: Outcome) -> None:
@@ -96,51 +147,64 @@ def _note_end(timeline: Timeline, outcome: Outcome) -> None:
     timeline.add("finished", f"exit code {outcome.exit_code}")
 
 
-def _judge(scenario: Scenario, outcome: Outcome, has_product: bool, timeline: Timeline) -> SimReport:
+def _native_sha256(scenario: Scenario, scene: SceneFiles, folder: Path) -> str:
+    """The product of level 1, whatever memory it takes."""
+    product, native = folder / "native.tif", Native()
+    command = native.command(fuse_arguments(scenario, scene, product, native), scenario.board)
+    command += ["--memory", "2GiB"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    digest = _sha256(product)
+    if digest is None:
+        raise VerificationError(f"no native product to compare with: {last_line(result.stderr)}")
+    return digest
+
+
+def _faults(scenario: Scenario, scene: SceneFiles, work: Path) -> list[FaultResult]:
+    if not scenario.faults:
+        return []
+    from .faults.campaign import Campaign
+
+    arguments = ["--bundle", scenario.bundle, "--backend", scenario.backend, *scenario.arguments]
+    arguments += ["--memory", str(scenario.budget_bytes), "--threads", str(scenario.threads)]
+    results = []
+    with Campaign(scene, arguments, work) as campaign:
+        for wanted in scenario.faults:
+            for seed in range(wanted.seed, wanted.seed + wanted.count):
+                trial = campaign.trial(wanted.kind, seed, 0)
+                results.append(FaultResult(trial.kind, seed, trial.outcome, trial.detail, trial.repeat))
+    return results
+
+
+def _report(scenario: Scenario, evidence: Evidence, failed: list[str], notes: list[str]) -> SimReport:
+    outcome = evidence.outcome
     own = _own_report(outcome)
-    failures = _failures(scenario, outcome, has_product)
+    if "backend" in own:
+        notes = [f"backend {own['backend']} ({own.get('isa')})", *notes]
     return SimReport(
         scenario=scenario.name,
         summary=scenario.summary,
-        level=LEVEL,
+        level=scenario.level,
         board=scenario.board.name,
         enforced_by=outcome.enforced_by,
-        passed=not failures,
+        passed=not failed,
         exit_code=outcome.exit_code,
         killed=outcome.killed,
         budget_bytes=scenario.budget_bytes,
         limit_bytes=scenario.limit_bytes,
-        peak_bytes=outcome.peak_bytes,
+        peak_bytes=outcome.peak_bytes if evidence.memory_counts else None,
         charged_peak_bytes=outcome.charged_peak_bytes,
         predicted_peak_bytes=own.get("predicted_peak_bytes"),
         measured_peak_bytes=own.get("measured_peak_bytes"),
-        product_sha256=own.get("product_sha256"),
+        product_sha256=evidence.product_sha256,
         seconds=round(outcome.seconds, 3),
         cpu_seconds=round(outcome.cpu_seconds, 3),
-        message=_last_line(outcome.stderr),
-        failures=tuple(failures),
-        events=timeline.events(),
+        message=last_line(outcome.stderr),
+        failures=tuple(failed),
+        events=tuple(evidence.events),
+        notes=tuple(notes),
+        samples=outcome.samples if evidence.memory_counts else (),
+        faults=tuple(evidence.faults),
     )
-
-
-def _failures(scenario: Scenario, outcome: Outcome, has_product: bool) -> list[str]:
-    expect: Expectation = scenario.expect
-    failures = []
-    if outcome.timed_out:
-        failures.append(f"still running after {scenario.timeout_seconds:g} s")
-    if expect.exit_code is not None and outcome.exit_code != expect.exit_code:
-        message = _last_line(outcome.stderr)
-        failures.append(f"exit code {outcome.exit_code}, expected {expect.exit_code}: {message}")
-    if expect.killed is not None and outcome.killed != expect.killed:
-        verb = "killed at" if outcome.killed else "not killed, but expected to exceed"
-        failures.append(f"{verb} {format_size(outcome.limit_bytes)}")
-    if expect.product is not None and has_product != expect.product:
-        failures.append("a product was left behind" if has_product else "there is no product")
-    within = outcome.peak_bytes <= scenario.budget_bytes
-    if expect.peak_within_budget is not None and within != expect.peak_within_budget:
-        peak, budget = format_size(outcome.peak_bytes), format_size(scenario.budget_bytes)
-        failures.append(f"peak of {peak} is {'within' if within else 'over'} the budget of {budget}")
-    return failures
 
 
 def _own_report(outcome: Outcome) -> dict[str, Any]:
@@ -152,6 +216,8 @@ def _own_report(outcome: Outcome) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _last_line(text: str) -> str:
-    lines = text.strip().splitlines()
-    return lines[-1].removeprefix("bnnpan: error: ") if lines else "no message"
+def _sha256(path: Path) -> str | None:
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

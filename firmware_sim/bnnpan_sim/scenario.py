@@ -11,27 +11,14 @@ from bnnpan_runtime.errors import ConfigError
 from bnnpan_runtime.memory import format_size
 
 from .board import Board, load_board
+from .levels import LEVELS, NATIVE
+from .scenes import SceneFiles, SynthScene
 from .toml_file import Table
 
+GOOD_OUTCOMES = ("harmless", "faithful", "recovered", "refused", "detected")
+"""Outcomes of faults that leave nobody with a wrong product; see `faults/outcome.py`."""
+
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True)
-class SynthScene:
-    """A synthetic scene: `size x size` PAN pixels, the same for the same seed."""
-
-    size: int
-    seed: int = 0
-    bands: int = 4
-    ratio: int = 4
-
-
-@dataclass(frozen=True)
-class SceneFiles:
-    """A scene that exists."""
-
-    pan: Path
-    ms: Path
 
 
 @dataclass(frozen=True)
@@ -42,12 +29,45 @@ class Expectation:
     killed              the memory limit killed it
     product             the product is there under its final name
     peak_within_budget  the process never held more than `memory`
+    deadline_seconds    longest time on this machine, which is not the board's
+    product_sha256      digest of the product
+    same_as_native      the product equals that of level 1, byte for byte; looked at from level 2 on
+    events              names that have to come in this order, others may lie between
+    outcomes            what may come of each fault
     """
 
     exit_code: int | None = 0
     killed: bool | None = False
     product: bool | None = True
     peak_within_budget: bool | None = True
+    deadline_seconds: float | None = None
+    product_sha256: str | None = None
+    same_as_native: bool = True
+    events: tuple[str, ...] = ()
+    outcomes: tuple[str, ...] = GOOD_OUTCOMES
+
+
+@dataclass(frozen=True)
+class Slowness:
+    """What is taken away besides memory; None leaves it as it is.
+
+    cpu_percent  processor time, of the board's cores as far as this machine has them: 40 when it is hot
+    storage      throughput is that of the board's profile
+    disk_bytes   size of the file system that the product is written to
+    """
+
+    cpu_percent: int | None = None
+    storage: bool = False
+    disk_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class WantedFault:
+    """A fault to try, `count` times with seeds from `seed` on."""
+
+    kind: str
+    seed: int = 0
+    count: int = 1
 
 
 @dataclass(frozen=True)
@@ -57,6 +77,8 @@ class Scenario:
     budget_bytes        the promise: `--memory` of fuse
     memory_limit_bytes  what is enforced, where it is not all that the board leaves to an application
     bundle              path of a bundle, or name of one that comes with the runtime
+    arguments           further ones for `bnnpan fuse`
+    faults              tried after the undisturbed run, whose product they are compared with
     """
 
     name: str
@@ -69,6 +91,10 @@ class Scenario:
     backend: str = "auto"
     threads: int = 1
     timeout_seconds: float = 600.0
+    level: int = NATIVE
+    arguments: tuple[str, ...] = ()
+    slowness: Slowness = Slowness()
+    faults: tuple[WantedFault, ...] = ()
     expect: Expectation = Expectation()
 
     def __post_init__(self) -> None:
@@ -93,26 +119,29 @@ def scenario_names() -> list[str]:
     return sorted(name.removesuffix(".toml") for name in files)
 
 
-def load_scenario(name_or_path: str) -> Scenario:
+def load_scenario(name_or_path: str, boards: Path | None = None) -> Scenario:
     """The scenario in a TOML file, or one of those that come with the package. Raises ConfigError."""
     if name_or_path in scenario_names():
         with resources.as_file(resources.files(__package__) / "scenarios" / f"{name_or_path}.toml") as path:
-            return read_scenario(path)
+            return read_scenario(path, boards)
     if not name_or_path.endswith(".toml"):
         known = ", ".join(scenario_names())
         raise ConfigError(f"scenario {name_or_path!r} is unknown; give a TOML file or one of: {known}")
-    return read_scenario(Path(name_or_path))
+    return read_scenario(Path(name_or_path), boards)
 
 
-def read_scenario(path: Path) -> Scenario:
-    """The scenario in a TOML file; paths in it are relative to its folder. Raises ConfigError."""
+def read_scenario(path: Path, boards: Path | None = None) -> Scenario:
+    """The scenario in a TOML file; paths in it are relative to its folder. Raises ConfigError.
+
+    `boards` is a folder with boards of one's own.
+    """
     table = Table.read(path)
     folder = path.parent
     expect = table.take_optional_table("expect")
     bundle = table.take_optional("bundle", str)
     scenario = Scenario(
         name=path.stem,
-        board=load_board(_near(folder, table.take("board", str))),
+        board=load_board(_near(folder, table.take("board", str)), boards),
         budget_bytes=table.take_size("memory"),
         scene=_scene(table.take_table("scene"), folder),
         memory_limit_bytes=table.take_optional_size("memory_limit"),
@@ -121,10 +150,48 @@ def read_scenario(path: Path) -> Scenario:
         backend=_or(table.take_optional("backend", str), Scenario.backend),
         threads=_or(table.take_optional("threads", int), Scenario.threads),
         timeout_seconds=_or(table.take_optional("timeout_seconds", float), Scenario.timeout_seconds),
+        level=_level(table),
+        arguments=tuple(map(str, table.take_optional("arguments", list) or ())),
+        slowness=_slowness(table.take_optional_table("limits")),
+        faults=tuple(_fault(one) for one in table.take_tables("faults")),
         expect=Expectation() if expect is None else _expectation(expect),
     )
     table.finish()
     return scenario
+
+
+def _level(table: Table) -> int:
+    number = _or(table.take_optional("level", int), Scenario.level)
+    if number not in LEVELS:
+        raise ConfigError(f"{table.where}: 'level' is {number}, but must be one of {LEVELS}")
+    return number
+
+
+def _slowness(table: Table | None) -> Slowness:
+    if table is None:
+        return Slowness()
+    storage = table.take_optional("storage", str)
+    if storage not in (None, "board"):
+        raise ConfigError(f"{table.where}: 'storage' is {storage!r}, but must be 'board' or absent")
+    percent = table.take_optional("cpu_percent", int)
+    if percent is not None and not 1 <= percent <= 100:
+        raise ConfigError(f"{table.where}: 'cpu_percent' is {percent}, but must be 1 to 100")
+    slowness = Slowness(percent, storage == "board", table.take_optional_size("disk"))
+    table.finish()
+    return slowness
+
+
+def _fault(table: Table) -> WantedFault:
+    from .faults.kinds import KINDS
+
+    kind = table.take("kind", str)
+    if kind not in KINDS:
+        raise ConfigError(f"{table.where}: 'kind' is {kind!r}; known are {', '.join(KINDS)}")
+    fault = WantedFault(
+        kind, _or(table.take_optional("seed", int), 0), _or(table.take_optional("count", int), 1)
+    )
+    table.finish()
+    return fault
 
 
 def _near(folder: Path, text: str) -> str:
@@ -158,6 +225,11 @@ def _expectation(table: Table) -> Expectation:
         killed=killed,
         product=_or(table.take_optional("product", bool), usual.product),
         peak_within_budget=_or(table.take_optional("peak_within_budget", bool), usual.peak_within_budget),
+        deadline_seconds=table.take_optional("deadline_seconds", float),
+        product_sha256=table.take_optional("product_sha256", str),
+        same_as_native=_or(table.take_optional("same_as_native", bool), usual.same_as_native),
+        events=tuple(map(str, table.take_optional("events", list) or ())),
+        outcomes=tuple(map(str, table.take_optional("outcomes", list) or GOOD_OUTCOMES)),
     )
     table.finish()
     return expectation

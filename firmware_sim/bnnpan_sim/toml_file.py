@@ -42,6 +42,10 @@ class Table:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path}: not TOML: {error}") from error
 
+    def values(self) -> dict[str, Any]:
+        """What nobody has taken yet, as it stands in the file."""
+        return dict(self._left)
+
     def has(self, key: str) -> bool:
         """Whether the key is there; a key that was asked for is a known one."""
         if key not in self._known:
@@ -89,6 +93,14 @@ class Table:
     def take_optional_table(self, key: str) -> Table | None:
         """The sub-table `[key]`, None where the file does not have it."""
         return self.take_table(key) if self.has(key) else None
+
+    def take_tables(self, key: str) -> list[Table]:
+        """The sub-tables `[[key]]`, none where the file does not have them."""
+        values = self.take_optional(key, list) or []
+        for value in values:
+            if not isinstance(value, dict):
+                raise ConfigError(f"{self.where}: {key!r} must be tables, written [[{key}]]")
+        return [Table(value, f"{self.where} [[{key}]]") for value in values]
 
     def finish(self) -> None:
         """Raise ConfigError if the table has a key that nobody asked for."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bnnpan_runtime.errors import ConfigError
-from bnnpan_sim.board import board_names, load_board
+from bnnpan_sim.board import Processor, board_names, load_board
 
 OWN_BOARD = """
 title = "Bread board"
@@ -19,15 +19,71 @@ storage = "NOR flash"
 """
 
 
+BOARDS = [
+    "pi-zero-2w",
+    "pi-3b-plus",
+    "pi-4b-1g",
+    "cm4-2g",
+    "flight-quad-a53",
+    "pi-4b-2g",
+    "jetson-nano-4g",
+    "pi-4b-4g",
+    "pi-5-4g",
+    "jetson-orin-nano-8g",
+    "jetson-xavier-nx-8g",
+    "pi-4b-8g",
+]
+
+
 def test_boards_come_with_the_package_smallest_first() -> None:
-    assert board_names() == ["pi-zero-2w", "pi-3b-plus", "pi-4b-2g", "jetson-nano-4g"]
+    assert board_names() == BOARDS
 
 
-@pytest.mark.parametrize("name", ["pi-zero-2w", "pi-3b-plus", "pi-4b-2g", "jetson-nano-4g"])
-def test_every_figure_of_a_board_has_a_source(name: str) -> None:
+@pytest.mark.parametrize("name", BOARDS)
+def test_every_figure_of_a_board_is_known_and_has_a_source(name: str) -> None:
     board = load_board(name)
+    figures = set(board.to_json()) - {"name", "title", "sources", "application_bytes"}
     assert board.name == name
-    assert set(board.sources) == {"cpu", "cores", "features", "ram_mib", "os_share_mib", "storage"}
+    assert all(getattr(board, figure) is not None for figure in figures)
+    assert set(board.sources) == figures
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_figures_of_a_board_are_plausible(name: str) -> None:
+    board = load_board(name)
+    assert 400 <= (board.clock_mhz or 0) <= 3000
+    assert 0 < (board.idle_watts or 0) < (board.busy_watts or 0) < 30
+    assert (board.storage_write_mb_per_second or 0) <= (board.storage_read_mb_per_second or 0)
+    assert isinstance(board.processor, Processor) and board.processor.l1_data_kib < board.processor.l2_kib
+    assert {"asimd", "crc32"} <= set(board.features)
+
+
+def test_a_board_may_say_only_what_differs_from_another(write: Callable[[str, str], Path]) -> None:
+    text = "extends = 'pi-4b-2g'\ntitle = 'Slow'\nclock_mhz = 600\n[sources]\nclock_mhz = 'our data sheet'"
+    board = load_board(str(write("slow.toml", text)))
+    assert (board.name, board.clock_mhz, board.ram_mib) == ("slow", 600, 2048)
+    assert board.sources["clock_mhz"] == "our data sheet"
+    assert board.sources["ram_mib"] == load_board("pi-4b-2g").sources["ram_mib"]
+
+
+def test_a_folder_of_boards_goes_before_those_of_the_package(
+    write: Callable[[str, str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("pi-zero-2w.toml", "extends = 'pi-zero-2w'\ntitle = 'Ours'\nos_share_mib = 200")
+    write("bread.toml", OWN_BOARD)
+    assert "bread" in board_names(tmp_path) and "bread" not in board_names()
+    assert load_board("pi-zero-2w", tmp_path).title == "Ours"
+    monkeypatch.setenv("BNNPAN_BOARDS", str(tmp_path))
+    assert load_board("bread").cores == 2
+
+
+@pytest.mark.parametrize(("base", "message"), [("pi-9", "is unknown"), ("self", "leads back to itself")])
+def test_a_wrong_base_is_refused(write: Callable[[str, str], Path], base: str, message: str) -> None:
+    other = write("other.toml", "extends = 'self'")
+    path = write("self.toml", f"extends = {('other' if base == 'self' else base)!r}")
+    assert other.parent == path.parent
+    with pytest.raises(ConfigError, match=message):
+        load_board(str(path))
 
 
 def test_an_application_gets_what_the_operating_system_leaves() -> None:

@@ -8,12 +8,13 @@ import pytest
 from bnnpan_runtime.errors import ConfigError
 from bnnpan_sim.scenario import (
     Expectation,
-    SceneFiles,
-    SynthScene,
+    Slowness,
+    WantedFault,
     load_scenario,
     read_scenario,
     scenario_names,
 )
+from bnnpan_sim.scenes import SceneFiles, SynthScene
 
 MIB = 2**20
 SCENARIO = """
@@ -61,6 +62,34 @@ def test_a_run_that_is_to_be_killed_leaves_no_product(write: Callable[[str, str]
     assert scenario.expect == Expectation(exit_code=137, killed=True, product=False, peak_within_budget=None)
 
 
+def test_limits_faults_and_expectations_are_read(write: Callable[[str, str], Path]) -> None:
+    head = SCENARIO.replace("[scene]", 'level = 2\narguments = ["--tile", "64"]\n[scene]')
+    text = (
+        head
+        + """
+[limits]
+cpu_percent = 40
+storage = "board"
+disk = "64MiB"
+[[faults]]
+kind = "kill"
+seed = 5
+count = 2
+[expect]
+deadline_seconds = 60
+events = ["started", "finished"]
+outcomes = ["recovered"]
+"""
+    )
+    scenario = read_scenario(write("full.toml", text))
+    assert (scenario.level, scenario.arguments) == (2, ("--tile", "64"))
+    assert scenario.slowness == Slowness(40, True, 64 * MIB)
+    assert scenario.faults == (WantedFault("kill", 5, 2),)
+    assert scenario.expect.deadline_seconds == 60
+    assert scenario.expect.events == ("started", "finished")
+    assert scenario.expect.outcomes == ("recovered",)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -73,6 +102,11 @@ def test_a_run_that_is_to_be_killed_leaves_no_product(write: Callable[[str, str]
         (('ms = "ms.tif"', "[scene.synth]\nsize = 64"), "[scene]: unknown key 'pan'"),
         (('"128MiB"', '"128MiB"\nmemory_limit = "1GiB"'), "is more than the 352MiB that pi-zero-2w leaves"),
         (('"pi-zero-2w"', '"pi-9"'), "board 'pi-9' is unknown"),
+        (("[scene]", "level = 4\n[scene]"), "'level' is 4, but must be one of (1, 2)"),
+        (("[scene]", "[limits]\ncpu_percent = 0\n[scene]"), "'cpu_percent' is 0, but must be 1 to 100"),
+        (("[scene]", "[limits]\nstorage = 'fast'\n[scene]"), "must be 'board' or absent"),
+        (("[scene]", "[[faults]]\nkind = 'gremlin'\n[scene]"), "'kind' is 'gremlin'; known are kill"),
+        (("[scene]", "[faults]\nkind = 'kill'\n[scene]"), "'faults' is {'kind': 'kill'}, but must be a list"),
     ],
 )
 def test_a_wrong_scenario_is_refused(

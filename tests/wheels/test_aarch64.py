@@ -17,19 +17,20 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
-from aarch64.environment import Environment, install, prepare
-from programs import Unavailable
 from raw_scenes import RawScene, write_raw_scene
 from requirements import missing, program, require_package
 
 from bnnpan_runtime.golden import LARGEST_SHARE_CHANGED, LARGEST_SHARE_OVER_1DN
+from bnnpan_sim.aarch64.environment import Environment, Unavailable, install, prepare
+from bnnpan_sim.board import load_board
 
 pytestmark = pytest.mark.slow
 
 SIDE, TILE = 112, 64
 """PAN pixels: four tiles that overlap, and no more, since emulation is slow."""
 
-CORES = ("cortex-a53", "cortex-a72", "cortex-a76")
+BOARDS = ("pi-zero-2w", "pi-4b-2g", "pi-5-4g")
+"""Cortex-A53, A72 and A76."""
 
 Run = subprocess.CompletedProcess[str]
 
@@ -70,17 +71,17 @@ def runs(
     environment: Environment, installed: Path, scene: RawScene, products: Path
 ) -> Iterator[dict[str, Future[Run]]]:
     """What the tests look at, run side by side, the longest first: emulation takes half a minute for each."""
-    commands = {"stock": ("cortex-a72", fuse(scene, products / "stock.tif", "onnx", tile=SIDE))}
-    commands["litert"] = ("cortex-a76", fuse(scene, products / "litert.tif", "tflite"))
-    commands |= {cpu: (cpu, fuse(scene, products / f"{cpu}.tif", "native")) for cpu in CORES}
-    commands["doctor"] = ("cortex-a53", ["doctor", "--json"])
-    commands["verify"] = ("cortex-a76", ["verify", "bgrn-x4", "--backend", "native", "--json"])
+    commands = {"stock": ("pi-4b-2g", fuse(scene, products / "stock.tif", "onnx", tile=SIDE))}
+    commands["litert"] = ("pi-5-4g", fuse(scene, products / "litert.tif", "tflite"))
+    commands |= {name: (name, fuse(scene, products / f"{name}.tif", "native")) for name in BOARDS}
+    commands["doctor"] = ("pi-zero-2w", ["doctor", "--json"])
+    commands["verify"] = ("pi-5-4g", ["verify", "bgrn-x4", "--backend", "native", "--json"])
 
     def run(name: str) -> Run:
-        cpu, arguments = commands[name]
+        board, arguments = commands[name]
         variables = {"BNNPAN_ONNX_KERNELS": "0"} if name == "stock" else {}
         command = ("-m", "bnnpan_runtime", *arguments)
-        return environment.run(command, cpu=cpu, packages=[installed], variables=variables)
+        return environment.run(command, board=load_board(board), packages=[installed], variables=variables)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         yield {name: pool.submit(run, name) for name in commands}
@@ -125,13 +126,13 @@ def report(run: Future[Run]) -> dict[str, Any]:
     return value
 
 
-@pytest.mark.parametrize("cpu", CORES)
+@pytest.mark.parametrize("board", BOARDS)
 def test_the_product_is_that_of_x86(
-    cpu: str, runs: dict[str, Future[Run]], products: Path, x86_product: Path
+    board: str, runs: dict[str, Future[Run]], products: Path, x86_product: Path
 ):
-    fused = report(runs[cpu])
+    fused = report(runs[board])
     assert (fused["backend"], fused["isa"]) == ("native", "neon")
-    assert (products / f"{cpu}.tif").read_bytes() == x86_product.read_bytes()
+    assert (products / f"{board}.tif").read_bytes() == x86_product.read_bytes()
 
 
 def assert_close(product: Path, other: Path) -> None:
@@ -178,7 +179,7 @@ def test_a_window_in_litert_has_the_bits_of_x86(
     environment: Environment, installed: Path, run_on_x86: Callable[[Sequence[str]], str]
 ):
     require_package("ai_edge_litert")
-    there = environment.run(["-c", WINDOW_IN_LITERT], packages=[installed])
+    there = environment.run(["-c", WINDOW_IN_LITERT], board=load_board("pi-4b-2g"), packages=[installed])
     assert there.returncode == 0, there.stderr
     assert there.stdout == run_on_x86(["-c", WINDOW_IN_LITERT])
 
@@ -205,5 +206,5 @@ def test_a_core_refuses_instructions_it_does_not_have(environment: Environment, 
     command = [compiler, "-shared", "-fPIC", "-march=armv8.2-a+dotprod", source, "-o", library]
     subprocess.run(command, check=True)
     call = ("-c", f"import ctypes; ctypes.CDLL({str(library)!r}).dot()")
-    assert environment.run(call, cpu="cortex-a76").returncode == 0
-    assert environment.run(call, cpu="cortex-a72").returncode == -signal.SIGILL
+    assert environment.run(call, board=load_board("pi-5-4g")).returncode == 0
+    assert environment.run(call, board=load_board("pi-4b-2g")).returncode == -signal.SIGILL

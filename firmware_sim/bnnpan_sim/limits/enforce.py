@@ -11,20 +11,27 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import IO, Protocol
 
+from bnnpan_sim.processes import resident_bytes_and_peak
+
 from .cgroups import CgroupV1, CgroupV2
-from .processes import resident_peak_bytes
+from .throttle import NO_THROTTLE, Throttle
 from .watchdog import Watchdog
 
 POLL_SECONDS = 0.005
+MOST_SAMPLES = 400
 
 
 class Fence(Protocol):
     """One limit being enforced; made for one run and removed after it."""
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """What is limited besides memory, and what could not be, in words."""
 
     def enter(self, command: Sequence[str]) -> list[str]:
         """The command that steps into the fence and then becomes `command` by exec."""
@@ -49,8 +56,16 @@ class Limiter(Protocol):
     def why_not(self) -> str | None:
         """Why it cannot be used here, in words; None if it can. Found out by trying."""
 
-    def fence(self, limit_bytes: int) -> AbstractContextManager[Fence]:
+    def fence(self, limit_bytes: int, throttle: Throttle = NO_THROTTLE) -> AbstractContextManager[Fence]:
         """A fence of that size. Whatever is left alive inside is killed on leaving."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Resident memory of the command at a time since its start."""
+
+    seconds: float
+    resident_bytes: int
 
 
 @dataclass(frozen=True)
@@ -63,6 +78,8 @@ class Outcome:
     charged_peak_bytes  what the means of enforcement counted: a cgroup adds page cache, which it takes back
                         when needed, so that this reaches the limit in any run that reads and writes enough
     cpu_seconds         user and system time of the command and the children it waited for
+    said                what was limited besides memory, and what could not be, in words
+    samples             resident memory over time, at most `MOST_SAMPLES`
     """
 
     enforced_by: str
@@ -76,6 +93,8 @@ class Outcome:
     cpu_seconds: float
     stdout: str
     stderr: str
+    said: tuple[str, ...] = ()
+    samples: tuple[Sample, ...] = ()
 
 
 def limiters() -> tuple[Limiter, ...]:
@@ -95,16 +114,20 @@ def run_limited(
     *,
     cores: int | None = None,
     timeout_seconds: float = 600.0,
+    throttle: Throttle = NO_THROTTLE,
+    variables: Mapping[str, str] | None = None,
     started: Callable[[], None] = lambda: None,
+    watch: Callable[[], None] = lambda: None,
 ) -> Outcome:
     """Run a command to its end under `limit_bytes`, on at most `cores` processors.
 
-    `started` is called when the limit stands and the command begins. Nothing of it outlives this call.
+    `started` is called when the limit stands and the command begins, `watch` with every sample. `variables`
+    replace the environment. Nothing of the command outlives this call.
     The timeout is no formality: in a cgroup a little too small, a program reads its own code in again and
     again for minutes before the kernel gives up on it, as it would on the board.
     """
     with (
-        limiter.fence(limit_bytes) as fence,
+        limiter.fence(limit_bytes, throttle) as fence,
         tempfile.TemporaryFile() as stdout,
         tempfile.TemporaryFile() as stderr,
     ):
@@ -115,11 +138,12 @@ def run_limited(
             stdout=stdout,
             stderr=stderr,
             start_new_session=True,
+            env=None if variables is None else dict(variables),
         )
         try:
             started()
             _restrict_cores(process.pid, cores)
-            end = _wait(process, fence, begin + timeout_seconds)
+            end = _wait(process, fence, begin, timeout_seconds, watch)
         finally:
             _kill_session(process)
         return Outcome(
@@ -134,6 +158,8 @@ def run_limited(
             cpu_seconds=end.cpu_seconds,
             stdout=_text(stdout),
             stderr=_text(stderr),
+            said=fence.said,
+            samples=tuple(end.samples),
         )
 
 
@@ -143,24 +169,50 @@ class _End:
     timed_out: bool
     peak_bytes: int
     cpu_seconds: float
+    samples: Sequence[Sample]
 
 
-def _wait(process: subprocess.Popen[bytes], fence: Fence, deadline: float) -> _End:
+def _wait(
+    process: subprocess.Popen[bytes],
+    fence: Fence,
+    begin: float,
+    timeout_seconds: float,
+    watch: Callable[[], None],
+) -> _End:
     peak_bytes = 0
     timed_out = False
+    samples: list[Sample] = []
     while True:
-        peak_bytes = max(peak_bytes, resident_peak_bytes(process.pid))
+        now = time.monotonic()
+        resident_bytes, highest_bytes = resident_bytes_and_peak(process.pid)
+        peak_bytes = max(peak_bytes, highest_bytes)
+        _sample(samples, Sample(round(now - begin, 3), resident_bytes))
         fence.watch(process.pid)
+        watch()
         # wait4 rather than poll: it gives the times of this child alone.
         pid, status, usage = os.wait4(process.pid, os.WNOHANG)
         if pid:
             process.returncode = os.waitstatus_to_exitcode(status)
             exit_code = process.returncode if process.returncode >= 0 else 128 - process.returncode
-            return _End(exit_code, timed_out, peak_bytes, usage.ru_utime + usage.ru_stime)
-        if not timed_out and time.monotonic() > deadline:
+            return _End(exit_code, timed_out, peak_bytes, usage.ru_utime + usage.ru_stime, samples)
+        if not timed_out and now > begin + timeout_seconds:
             timed_out = True
             os.killpg(process.pid, signal.SIGKILL)
         time.sleep(POLL_SECONDS)
+
+
+def _sample(samples: list[Sample], sample: Sample) -> None:
+    """Keep it if enough time has passed; when there are many, only every second one stays.
+
+    What memory was at most is not left to sampling: the kernel keeps that.
+    """
+    if not sample.resident_bytes:  # already gone
+        return
+    if len(samples) > 1 and sample.seconds - samples[-1].seconds < samples[-1].seconds / MOST_SAMPLES:
+        return
+    samples.append(sample)
+    if len(samples) > MOST_SAMPLES:
+        del samples[1::2]
 
 
 def _restrict_cores(pid: int, cores: int | None) -> None:

@@ -14,14 +14,17 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from aarch64 import board_files
-from aarch64.board_files import PROCESSORS, write_board_files
-from programs import Unavailable, find
+from bnnpan_runtime.errors import ConfigError
+from bnnpan_sim.board import Board
 
-__all__ = ["Environment", "install", "prepare"]
+from . import board_files
+from .board_files import write_board_files
+
+__all__ = ["CACHE_VARIABLE", "Environment", "Unavailable", "cache_folder", "install", "prepare"]
 
 CACHE_VARIABLE = "BNNPAN_AARCH64"
 MIRROR_VARIABLE = "BNNPAN_DEBIAN_MIRROR"
@@ -39,8 +42,18 @@ _PLATFORMS = (
     "manylinux2014_aarch64",
     *(f"manylinux_2_{minor}_aarch64" for minor in (17, 27, 28, 31, 34, 35)),
 )
+_DEBIAN = {
+    "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu",
+    "apt-get": "apt",
+    "dpkg-deb": "dpkg",
+    "qemu-aarch64": "qemu-user",
+}
 _PREPARING_SECONDS = 900
 _KILL_AFTER_SECONDS = 5
+
+
+class Unavailable(ConfigError):
+    """This computer lacks something; the message says what, and how to get it."""
 
 
 @dataclass(frozen=True)
@@ -54,16 +67,38 @@ class Environment:
         self,
         arguments: Sequence[str | Path],
         *,
-        cpu: str = "cortex-a72",
+        board: Board,
         packages: Sequence[Path] = (),
         variables: Mapping[str, str] | None = None,
         timeout_seconds: int = 600,
     ) -> subprocess.CompletedProcess[str]:
-        """Run Python with these arguments on a core of `PROCESSORS`, without the host's environment.
+        """Run Python with these arguments on a board's core, without the host's environment.
 
         `packages` are folders to import from, before those of the environment. An instruction that the core
         does not have ends the process by SIGILL (return code -4), the time limit by 124 or 137.
         """
+        command = [
+            # Some failures make the emulator itself spin, deaf to SIGTERM.
+            *("timeout", f"--kill-after={_KILL_AFTER_SECONDS}", str(timeout_seconds)),
+            *self.command(arguments, board=board, packages=packages, variables=variables),
+        ]
+        return subprocess.run(
+            command, env=self.variables(), capture_output=True, text=True, stdin=subprocess.DEVNULL
+        )
+
+    def command(
+        self,
+        arguments: Sequence[str | Path],
+        *,
+        board: Board,
+        packages: Sequence[Path] = (),
+        variables: Mapping[str, str] | None = None,
+    ) -> list[str]:
+        """The command line that runs Python with these arguments, to be run with `variables()`."""
+        if board.qemu_cpu is None:
+            raise ConfigError(
+                f"board {board.name}: level 2 needs 'qemu_cpu' in its profile, such as 'cortex-a53'"
+            )
         system = self.folder / "system"
         libraries = [str(system / part / "aarch64-linux-gnu") for part in ("lib", "usr/lib")]
         guest = {
@@ -75,15 +110,38 @@ class Environment:
             "PYTHONPATH": os.pathsep.join(map(str, (*packages, self.folder / "packages"))),
             **(variables or {}),
         }
-        command = [
-            # Some failures make the emulator itself spin, deaf to SIGTERM.
-            *("timeout", f"--kill-after={_KILL_AFTER_SECONDS}", str(timeout_seconds)),
-            *(self.emulator, "-L", str(self.folder / cpu), "-cpu", cpu),
+        return [
+            *(self.emulator, "-L", str(self._prefix(board)), "-cpu", board.qemu_cpu),
             *(part for name, value in guest.items() for part in ("-E", f"{name}={value}")),
             *(str(system / "usr" / "bin" / f"python{_PYTHON}"), *map(str, arguments)),
         ]
-        host = {"PATH": os.environ.get("PATH", os.defpath)}
-        return subprocess.run(command, env=host, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+
+    def variables(self) -> dict[str, str]:
+        """The host's environment as far as the emulator may see it."""
+        return {"PATH": os.environ.get("PATH", os.defpath)}
+
+    def _prefix(self, board: Board) -> Path:
+        """A folder with links to the unpacked system, and the board's files; made when first asked for."""
+        recipe = [json.dumps(board.to_json(), sort_keys=True), Path(board_files.__file__).read_text()]
+        name = f"{board.name}-{hashlib.sha256(repr(recipe).encode()).hexdigest()[:8]}"
+        prefix = self.folder / "boards" / name
+        if not prefix.is_dir():
+            prefix.parent.mkdir(exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=prefix.parent, prefix="preparing-") as folder:
+                fresh = Path(folder) / name
+                fresh.mkdir()
+                if board.processor is not None:
+                    write_board_files(fresh, board, board.processor)
+                for part in sorted((self.folder / "system").iterdir()):
+                    (fresh / part.name).symlink_to(Path("..") / ".." / "system" / part.name)
+                with suppress(OSError):  # someone else may have been faster
+                    fresh.rename(prefix)
+        return prefix
+
+
+def cache_folder() -> Path:
+    """Where prepared environments are kept."""
+    return Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "bnnpan" / "aarch64")
 
 
 def prepare(requirements: Sequence[str], constraints: Path | None = None) -> Environment:
@@ -92,9 +150,9 @@ def prepare(requirements: Sequence[str], constraints: Path | None = None) -> Env
     `constraints` is a file for pip. Takes about 20 s and 300 MB otherwise. Raises Unavailable.
     """
     emulator = shutil.which("qemu-aarch64-static") or find("qemu-aarch64")
-    cache = Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "bnnpan" / "aarch64")
-    recipe = [_RELEASE, _PYTHON, _PACKAGES, _PLATFORMS, list(requirements), repr(PROCESSORS)]
-    recipe += [Path(path).read_text() for path in (constraints, board_files.__file__) if path]
+    cache = cache_folder()
+    recipe = [_RELEASE, _PYTHON, _PACKAGES, _PLATFORMS, list(requirements), "boards apart"]
+    recipe += [constraints.read_text()] if constraints else []
     folder = cache / hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:16]
     if not folder.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
@@ -102,7 +160,6 @@ def prepare(requirements: Sequence[str], constraints: Path | None = None) -> Env
             fresh = Path(name) / "environment"
             _unpack_debian(Path(name) / "apt", fresh / "system")
             _pip(fresh / "packages", requirements, constraints)
-            _write_prefixes(fresh)
             try:
                 fresh.rename(folder)
             except OSError:
@@ -114,6 +171,14 @@ def prepare(requirements: Sequence[str], constraints: Path | None = None) -> Env
 def install(wheel: Path, folder: Path) -> None:
     """Install an aarch64 wheel, without what it requires, into a folder for `Environment.run(packages=)`."""
     _pip(folder, ["--no-deps", str(wheel)], None)
+
+
+def find(name: str) -> str:
+    """Path of a program. Raises Unavailable."""
+    path = shutil.which(name)
+    if path is None:
+        raise Unavailable(f"needs {name} (Debian and Ubuntu: apt-get install {_DEBIAN.get(name, name)})")
+    return path
 
 
 def _unpack_debian(apt: Path, system: Path) -> None:
@@ -169,15 +234,6 @@ def _pip(folder: Path, requirements: Sequence[str], constraints: Path | None) ->
         ],
         Path.cwd(),
     )
-
-
-def _write_prefixes(folder: Path) -> None:
-    """One prefix for the emulator per processor: links to the unpacked system, and a board's files."""
-    for cpu, processor in PROCESSORS.items():
-        prefix = folder / cpu
-        write_board_files(prefix, processor)
-        for part in sorted((folder / "system").iterdir()):
-            (prefix / part.name).symlink_to(Path("..") / "system" / part.name)
 
 
 def _call(command: Sequence[str], folder: Path) -> str:

@@ -1,9 +1,8 @@
-"""`bnnpan sim`: runs on emulated boards."""
+"""`bnnpan sim run`: one scenario on one board."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,44 +11,21 @@ import click
 from bnnpan_runtime.cli.options import BACKENDS, SIZE, echo_json, json_option
 from bnnpan_runtime.errors import VerificationError
 from bnnpan_runtime.memory import format_size
+from bnnpan_sim.board import load_board
+from bnnpan_sim.levels import LEVELS
+from bnnpan_sim.report import SimReport
+from bnnpan_sim.run import run_scenario
+from bnnpan_sim.scenario import Scenario, load_scenario, scenario_names
+from bnnpan_sim.scenes import SceneFiles
 
-from .board import Board, board_names, load_board
-from .report import SimReport
-from .run import run_scenario
-from .scenario import Scenario, SceneFiles, load_scenario, scenario_names
-
-
-@click.group("sim", short_help="Run the flight software on emulated boards.")
-def command() -> None:
-    """Run the flight software under the limits of a satellite's small computer.
-
-    The memory limit is really enforced: by a memory cgroup (version 2 or 1) where one can be made, else by a
-    watchdog; the report says which. Seconds are those of this machine, not of the board.
-    """
+from .options import boards_option, default_work, work_option
 
 
-@command.command("boards")
-@json_option
-def boards(as_json: bool) -> None:
-    """List the boards and what they leave to an application; in JSON with the source of every figure.
-
-    \b
-    Examples:
-      bnnpan sim boards
-      bnnpan sim boards --json
-    """
-    known = [load_board(name) for name in board_names()]
-    if as_json:
-        echo_json([board.to_json() for board in known])
-        return
-    click.echo(f"{'NAME':16} {'RAM':>8} {'APPLICATION':>12}  {'CPU':16} STORAGE")
-    for board in known:
-        click.echo(_board_line(board))
-
-
-@command.command("run")
+@click.command("run", short_help="Run a scenario on a board and judge it.")
 @click.argument("scenario", required=False)
 @click.option("--board", metavar="NAME|FILE", help="Board by name, or a TOML file of your own.")
+@boards_option
+@click.option("--level", type=click.Choice(list(map(str, LEVELS))), help="1 native under limits, 2 emulated.")
 @click.option("--memory", type=SIZE, help="Budget promised to the run, such as 128MiB.")
 @click.option(
     "--memory-limit", type=SIZE, help="What the board enforces [default: all it has for an application]."
@@ -60,11 +36,16 @@ def boards(as_json: bool) -> None:
 @click.option("--backend", type=click.Choice(["auto", *BACKENDS]), help="Engine that runs the network.")
 @click.option("--threads", type=click.IntRange(min=1), help="Tiles computed at the same time.")
 @click.option("--out", type=click.Path(path_type=Path), help="Keep the product here.")
-@click.option(
-    "--work", type=click.Path(path_type=Path), help="Folder for scenes and unfinished products, on a disk."
-)
+@work_option
 @json_option
-def run(scenario: str | None, out: Path | None, work: Path | None, as_json: bool, **options: Any) -> None:
+def command(
+    scenario: str | None,
+    boards: Path | None,
+    out: Path | None,
+    work: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Run a SCENARIO: a TOML file, or one of those that come with the program.
 
     Options replace what the scenario says. Without a scenario, --board, --memory, --pan and --ms make one
@@ -76,9 +57,13 @@ def run(scenario: str | None, out: Path | None, work: Path | None, as_json: bool
       bnnpan sim run pi-zero-2w-over-budget --json
       bnnpan sim run my-scenario.toml --board my-board.toml
       bnnpan sim run --board pi-zero-2w --memory 128MiB --pan pan.tif --ms ms.tif
+      bnnpan sim run --board pi-zero-2w --memory 128MiB --pan pan.tif --ms ms.tif --level 2
     """
-    chosen = _from_options(options) if scenario is None else _replaced(load_scenario(scenario), options)
-    report = run_scenario(chosen, work or _default_work(), out=out)
+    if scenario is None:
+        chosen = _from_options(options, boards)
+    else:
+        chosen = _replaced(load_scenario(scenario, boards), options, boards)
+    report = run_scenario(chosen, work or default_work(), out=out)
     if as_json:
         echo_json(report.to_json())
     else:
@@ -87,21 +72,21 @@ def run(scenario: str | None, out: Path | None, work: Path | None, as_json: bool
         raise VerificationError(f"scenario {report.scenario} on {report.board}: {'; '.join(report.failures)}")
 
 
-def _from_options(options: dict[str, Any]) -> Scenario:
+def _from_options(options: dict[str, Any], boards: Path | None) -> Scenario:
     missing = [f"--{name}" for name in ("board", "memory", "pan", "ms") if options[name] is None]
     if missing:
         known = ", ".join(scenario_names())
         raise click.UsageError(f"give {', '.join(missing)}, or a SCENARIO: a TOML file or one of {known}")
     scenario = Scenario(
         name="command-line",
-        board=load_board(options["board"]),
+        board=load_board(options["board"], boards),
         budget_bytes=options["memory"],
         scene=SceneFiles(options["pan"], options["ms"]),
     )
-    return _replaced(scenario, options)
+    return _replaced(scenario, options, boards)
 
 
-def _replaced(scenario: Scenario, options: dict[str, Any]) -> Scenario:
+def _replaced(scenario: Scenario, options: dict[str, Any], boards: Path | None) -> Scenario:
     given = {name: value for name, value in options.items() if value is not None}
     if ("pan" in given) != ("ms" in given):
         raise click.UsageError("--pan and --ms go together")
@@ -109,7 +94,9 @@ def _replaced(scenario: Scenario, options: dict[str, Any]) -> Scenario:
         name: given[name] for name in ("bundle", "backend", "threads") if name in given
     }
     if "board" in given:
-        changes["board"] = load_board(given["board"])
+        changes["board"] = load_board(given["board"], boards)
+    if "level" in given:
+        changes["level"] = int(given["level"])
     if "memory" in given:
         changes["budget_bytes"] = given["memory"]
     if "memory_limit" in given:
@@ -119,21 +106,12 @@ def _replaced(scenario: Scenario, options: dict[str, Any]) -> Scenario:
     return dataclasses.replace(scenario, **changes)
 
 
-def _default_work() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bnnpan" / "sim"
-
-
-def _board_line(board: Board) -> str:
-    ram, application = format_size(board.ram_mib << 20), format_size(board.application_bytes)
-    return f"{board.name:16} {ram:>8} {application:>12}  {f'{board.cores} x {board.cpu}':16} {board.storage}"
-
-
 def _text(report: SimReport) -> str:
     def size(size_bytes: int | None) -> str:
         return "-" if size_bytes is None else format_size(size_bytes)
 
     rows = {
-        "scenario": f"{report.scenario} on {report.board}",
+        "scenario": f"{report.scenario} on {report.board}, level {report.level}",
         "limit": f"{size(report.limit_bytes)}, enforced by {report.enforced_by}",
         "budget": size(report.budget_bytes),
         "predicted peak": size(report.predicted_peak_bytes),
@@ -144,6 +122,10 @@ def _text(report: SimReport) -> str:
     }
     lines = [f"{name:15} {value}" for name, value in rows.items()]
     lines += [f"{event.seconds:9.3f} s     {event.name:12} {event.detail}" for event in report.events]
+    lines += [f"{'note':15} {note}" for note in report.notes]
+    lines += [
+        f"fault {fault.kind}, seed {fault.seed}: {fault.outcome}, {fault.detail}" for fault in report.faults
+    ]
     lines.append("PASSED" if report.passed else "FAILED")
     if report.summary:
         lines.insert(0, report.summary)

@@ -12,7 +12,9 @@ import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from .processes import descendants, proportional_bytes
+from bnnpan_sim.processes import descendants, proportional_bytes
+
+from .throttle import NO_THROTTLE, Throttle, not_throttled
 
 _ENTER = 'ulimit -d "$0" && exec "$@"'
 _RESERVED_BYTES = 512 << 20
@@ -21,8 +23,9 @@ _RESERVED_BYTES = 512 << 20
 class WatchdogFence:
     """Polling of one process tree."""
 
-    def __init__(self, limit_bytes: int) -> None:
+    def __init__(self, limit_bytes: int, said: Sequence[str] = ()) -> None:
         self._limit_bytes = limit_bytes
+        self.said = tuple(said)
         self._peak_bytes = 0
         self._kills = 0
 
@@ -64,6 +67,6 @@ class Watchdog:
         return None
 
     @contextmanager
-    def fence(self, limit_bytes: int) -> Iterator[WatchdogFence]:
+    def fence(self, limit_bytes: int, throttle: Throttle = NO_THROTTLE) -> Iterator[WatchdogFence]:
         """Nothing to set up or remove: the run's session is killed by whoever started it."""
-        yield WatchdogFence(limit_bytes)
+        yield WatchdogFence(limit_bytes, not_throttled(throttle, "no control group can be made"))
