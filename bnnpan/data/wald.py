@@ -6,6 +6,7 @@ with every low-resolution pixel at its true centre, which is how a real camera s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.signal import fftconvolve
 
-from bnnpan.data.lms import interp23tap
+from bnnpan.data.lms import interp23tap, sample_position
 from bnnpan.data.resize import cubic
 from bnnpan.data.sensors import Sensor, find_sensor
 from bnnpan_runtime.contract import Phase
@@ -110,10 +111,17 @@ def degrade_ms_centred(ms: ArrayLike, gains: Sequence[float], ratio: int = 4) ->
 def seen_by_ms(sharp: ArrayLike, ratio: int, phase: Phase) -> NDArray[np.float64]:
     """Sharp images as an MS channel would see them, interpolated back to where they were.
 
-    `(..., height, width)`, both multiples of `ratio`. In both phases through a Gaussian of sum 1 and with
-    repeated borders, as `bnnpan_runtime.shrink` makes it.
+    `(..., height, width)` of any size. In both phases through a Gaussian of sum 1 and with repeated borders,
+    as `bnnpan_runtime.shrink` makes it: samples beyond the image repeat the outermost that lies on it.
     """
-    return interp23tap(_sampled(sharp, MS_GAIN, ratio, phase), ratio, phase, "edge")
+    image = np.asarray(sharp, np.float64)
+    size = image.shape[-2:]
+    whole = np.pad(image, [(0, 0)] * (image.ndim - 2) + [(0, -length % ratio) for length in size], "edge")
+    samples = _sampled(whole, MS_GAIN, ratio, phase)
+    for axis, length in zip((-2, -1), size, strict=True):
+        last = math.ceil((length - 0.5 - sample_position(ratio, phase)) / ratio) - 1
+        samples = samples.take(np.arange(samples.shape[axis]).clip(max=max(last, 0)), axis)
+    return interp23tap(samples, ratio, phase, "edge")[..., : size[0], : size[1]]
 
 
 def _sampled(image: ArrayLike, gain: float, ratio: int, phase: Phase = "centred") -> NDArray[np.float64]:

@@ -33,9 +33,8 @@ from bnnpan_runtime.contract import (
     Phase,
     Units,
 )
-from bnnpan_runtime.errors import BackendError, ConfigError
+from bnnpan_runtime.errors import BackendError
 from bnnpan_runtime.graph import Backend, open_backend
-from bnnpan_runtime.weights import STORED_SIDE
 
 __all__ = ["FORMATS", "Exported", "Identity", "export_bundle"]
 
@@ -94,11 +93,6 @@ def export_bundle(
     """
     calibration = Calibration()
     formats = _possible(formats, say)
-    if STORED_SIDE % model.config.ratio:
-        raise ConfigError(
-            f"a network of ratio {model.config.ratio} cannot be exported: the {STORED_SIDE} pixels of a"
-            " golden tile are no whole number of MS pixels; at ratios 2, 4, 8 and 16 they are"
-        )
     say("freezing the network")
     network = freeze(model)
     manifest, files = _graphs(network, identity, model.config.units, calibration, formats, say)

@@ -49,7 +49,7 @@ def _steadiest(model: PanSharpener, bit_depth: int, phase: Phase) -> tuple[RawSc
     best: tuple[float, RawScene, Scene, Expected] | None = None
     for seed in range(_CANDIDATES):
         quarter = _quarter(model, bit_depth, seed)
-        raw = RawScene(mirrored(quarter.pan), mirrored(quarter.ms))
+        raw = RawScene(mirrored(quarter.pan), mirrored(quarter.ms), quarter.ratio)
         scene = raw.scene("golden", phase, model.config.units, dn_scale)
         single = expected_product(model, scene, GOLDEN_CALIBRATION)
         double = expected_product(model, scene, GOLDEN_CALIBRATION, torch.float64)

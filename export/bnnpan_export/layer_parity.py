@@ -149,7 +149,11 @@ def _layer_distance(
 
 
 def _signs(frozen: FrozenNetwork, tap: str, *values: _Double) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Where the next block's activations are -1; empty where no signs are taken of a tap."""
+    """Where the next block's activations are -1; empty where no signs are taken of a tap.
+
+    Without features whose expected value is exactly the threshold: how a form is looked at may round them to
+    either side. What a form itself makes of them shows in the taps behind.
+    """
     shifts = frozen["trunk.shift"].astype(np.float64)[..., None, None]
     if tap == "head":
         moved = [haar(torch.from_numpy(value)[None])[0].numpy() + shifts[0] for value in values]
@@ -158,5 +162,6 @@ def _signs(frozen: FrozenNetwork, tap: str, *values: _Double) -> tuple[NDArray[n
         moved = [value + shifts[int(block), SUB_BANDS.index(sub_band)] for value in values]
     else:
         moved = [np.empty(0) for _ in values]
-    found, expected = (value < 0 for value in moved)
-    return found, expected
+    found, expected = moved
+    decided = expected != 0
+    return found[decided] < 0, expected[decided] < 0

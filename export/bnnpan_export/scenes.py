@@ -68,16 +68,17 @@ class Scene:
 
 @dataclass(frozen=True)
 class RawScene:
-    """A scene as delivered, in DN: PAN `(side, side)`, MS `(bands, side/ratio, side/ratio)`, uint16."""
+    """A scene as delivered, uint16 DN: PAN `(side, side)`, MS `(bands, ...)` of all pixels that touch it."""
 
     pan: NDArray[np.uint16]
     ms: NDArray[np.uint16]
+    ratio: int
 
     def scene(self, name: str, phase: Phase, units: Units, dn_scale: float) -> Scene:
         """Interpolate the MS, its outermost pixels repeated beyond the edge, and go to network units."""
-        ratio = self.pan.shape[0] // self.ms.shape[1]
-        lms, pan = interp23tap(self.ms, ratio, phase, "edge"), self.pan[None]
-        return Scene.of_dn(name, pan, lms, units, dn_scale, seen_by_ms(pan, ratio, phase))
+        pan, (height, width) = self.pan[None], self.pan.shape
+        lms = interp23tap(self.ms, self.ratio, phase, "edge")[:, :height, :width]
+        return Scene.of_dn(name, pan, lms, units, dn_scale, seen_by_ms(pan, self.ratio, phase))
 
 
 def synthetic_scene(
@@ -86,21 +87,22 @@ def synthetic_scene(
     """Structure of several scales, sharp edges and correlated bands; the same for the same arguments."""
     random = np.random.default_rng(seed)
     top = 2**bit_depth - 1
+    whole = -(-side // ratio) * ratio
     ground = sum(
-        weight * _smooth_noise(random, side, sigma)
+        weight * _smooth_noise(random, whole, sigma)
         for weight, sigma in ((1.0, 16.0), (0.6, 5.0), (0.35, 1.5), (0.1, 0.5))
     )
-    ground = ground + _roofs(random, side)
+    ground = ground + _roofs(random, whole)
     spectral = np.stack(
-        [ground * random.uniform(0.7, 1.3) + 0.4 * _smooth_noise(random, side, 6.0) for _ in range(bands)]
+        [ground * random.uniform(0.7, 1.3) + 0.4 * _smooth_noise(random, whole, 6.0) for _ in range(bands)]
     )
     levels = top * np.linspace(0.1, 0.2, bands)[:, None, None]
     truth = levels * np.exp(0.25 * spectral)
-    cells = truth.reshape(bands, side // ratio, ratio, side // ratio, ratio)
+    cells = truth.reshape(bands, whole // ratio, ratio, whole // ratio, ratio)
     pan, ms = (
         np.clip(np.rint(image), 0, top).astype(np.uint16) for image in (truth.mean(0), cells.mean((2, 4)))
     )
-    return RawScene(pan, ms)
+    return RawScene(pan[:side, :side], ms, ratio)
 
 
 def real_scenes(

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from rasterio.errors import RasterioError
 
-from bnnpan_runtime.block_file import BlockGrid, lay_out
+from bnnpan_runtime.block_file import BlockGrid
 from bnnpan_runtime.claim import Claim
 from bnnpan_runtime.errors import OutputError, one_line
 from bnnpan_runtime.journal import Header, Identity, Journal
+from bnnpan_runtime.layout import lay_out
 from bnnpan_runtime.memory import MIB, format_size
 from bnnpan_runtime.recovery import OfAnotherRun, Recovered, Unfit, recover
 from bnnpan_runtime.scene import ProductFormat

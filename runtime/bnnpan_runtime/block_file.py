@@ -1,4 +1,4 @@
-"""The product's file as blocks: laid out whole by GDAL, then filled in place, block by block.
+"""The product's file as blocks: laid out whole, then filled in place, block by block.
 
 Every block lies uncompressed at a known place from the start. The space is claimed, a reader finds a whole
 TIFF at any time, and the file's bytes do not depend on the order or the size of the tiles. Pixels are written
@@ -9,24 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import os
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio import open as open_raster
-from rasterio.errors import NotGeoreferencedWarning
-from rasterio.io import DatasetWriter
 
 from bnnpan_runtime.contract import Window
 from bnnpan_runtime.memory import allocate
-from bnnpan_runtime.scene import ProductFormat, describe
+from bnnpan_runtime.scene import ProductFormat
 from bnnpan_runtime.units import Pixels
 
-__all__ = ["BLOCK", "DIGEST_BYTES", "BlockFile", "BlockGrid", "lay_out"]
+__all__ = ["BLOCK", "DIGEST_BYTES", "BlockFile", "BlockGrid"]
 
 BLOCK = 256
 """PAN pixels along a block of the product: the size every reader handles well."""
@@ -40,6 +35,7 @@ class BlockGrid:
     """How the blocks of a product follow one another: row by row, all of one size, padded at the edges.
 
     pixel_bytes  one pixel with all its bands
+    fill         DN of what is not written, and of the padding
     """
 
     height: int
@@ -47,11 +43,13 @@ class BlockGrid:
     side: int
     pixel_bytes: int
     dtype: str
+    fill: float = 0
 
     @classmethod
     def of(cls, form: ProductFormat) -> BlockGrid:
         """Blocks of a product of this form."""
-        return cls(form.height, form.width, BLOCK, form.bands * np.dtype(form.dtype).itemsize, form.dtype)
+        pixel_bytes = form.bands * np.dtype(form.dtype).itemsize
+        return cls(form.height, form.width, BLOCK, pixel_bytes, form.dtype, form.nodata or 0)
 
     @property
     def down(self) -> int:
@@ -88,6 +86,12 @@ class BlockGrid:
                 width = min(right, (block_col + 1) * self.side) - left
                 yield block_row * self.across + block_col, Window(top, left, height, width)
 
+    def with_padding(self, part: Window) -> tuple[int, int]:
+        """Height and width of a part of a block together with the padding that lies below and right of it."""
+        height = part.height if part.row + part.height < self.height else self.side - part.row % self.side
+        width = part.width if part.col + part.width < self.width else self.side - part.col % self.side
+        return height, width
+
     def pixels(self, block: int) -> int:
         """Pixels of the scene in a block."""
         row, col = divmod(block, self.across)
@@ -98,12 +102,13 @@ class BlockGrid:
 class BlockFile:
     """A file with all its blocks laid out, open for reading and writing; `first_byte` is where they begin.
 
-    Everything raises OSError. The buffer takes one block.
+    A new one must not exist, and is to be filled. Everything raises OSError. The buffer takes one block.
     """
 
-    def __init__(self, path: Path, grid: BlockGrid, first_byte: int) -> None:
+    def __init__(self, path: Path, grid: BlockGrid, first_byte: int, *, is_new: bool = False) -> None:
         self.path, self.grid, self.first_byte = path, grid, first_byte
-        self._descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+        creating = os.O_CREAT | os.O_EXCL if is_new else 0
+        self._descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | creating, 0o666)
         self._buffer: NDArray[np.uint8] = allocate((grid.block_bytes,), np.uint8)
 
     @property
@@ -111,19 +116,29 @@ class BlockFile:
         """Bytes of the file."""
         return os.fstat(self._descriptor).st_size
 
+    def fill(self, frame: bytearray) -> None:
+        """Write everything: what comes before the blocks, and blocks without any pixels."""
+        _write_all(self._descriptor, np.frombuffer(frame, np.uint8), 0)
+        self._buffer.view(self.grid.dtype)[:] = self.grid.fill
+        for block in range(self.grid.count):
+            _write_all(self._descriptor, self._buffer, self._offset(block))
+
     def write(self, block: int, part: Window, pixels: Pixels) -> None:
-        """Write DN `(bands, height, width)` into a part of a block."""
+        """Write DN `(bands, height, width)` into a part of a block, and anew the padding beside it."""
         grid = self.grid
-        data = self._buffer[: part.height * part.width * grid.pixel_bytes]
-        interleaved = data.view(grid.dtype).reshape(part.height, part.width, -1)
-        np.copyto(interleaved, pixels.transpose(1, 2, 0))
+        height, width = grid.with_padding(part)
+        data = self._buffer[: height * width * grid.pixel_bytes]
+        interleaved = data.view(grid.dtype).reshape(height, width, -1)
+        interleaved[part.height :] = grid.fill
+        interleaved[: part.height, part.width :] = grid.fill
+        np.copyto(interleaved[: part.height, : part.width], pixels.transpose(1, 2, 0))
         row_bytes = grid.side * grid.pixel_bytes
         start = self._offset(block) + part.row % grid.side * row_bytes
         start += part.col % grid.side * grid.pixel_bytes
-        if part.width == grid.side:
+        if width == grid.side:
             _write_all(self._descriptor, data, start)
             return
-        for index, row in enumerate(data.reshape(part.height, -1)):
+        for index, row in enumerate(data.reshape(height, -1)):
             _write_all(self._descriptor, row, start + index * row_bytes)
 
     def digest(self, block: int) -> bytes:
@@ -155,67 +170,6 @@ class BlockFile:
             digest.update(self._buffer[:count].data)
             start, length = start + count, length - count
         return digest.digest()
-
-
-def lay_out(path: Path, form: ProductFormat, tags: Mapping[str, str]) -> BlockFile:
-    """A new file with every block in place, filled with NoData or 0, and on the disk.
-
-    Raises OSError or RasterioError, for example where the disk is full.
-    """
-    grid = BlockGrid.of(form)
-    with _open_quietly(
-        path,
-        "w",
-        driver="GTiff",
-        height=form.height,
-        width=form.width,
-        count=form.bands,
-        dtype=form.dtype,
-        nodata=form.nodata,
-        tiled=True,
-        blockxsize=grid.side,
-        blockysize=grid.side,
-        interleave="pixel",
-        BIGTIFF="IF_SAFER",
-        # Bands are measurements, not a picture: a fourth 8-bit band would become transparency.
-        photometric="MINISBLACK",
-        ALPHA="NO",
-        **form.georeference,
-    ) as raster:
-        describe(raster, form, tags)
-    # GDAL reports failed writes on some paths only, and may write elsewhere what it could not write in place.
-    if (arrived := path.stat().st_size) < grid.all_bytes:
-        raise OSError(f"{arrived} of at least {grid.all_bytes} bytes arrived")
-    file = BlockFile(path, grid, _first_byte(path, grid))
-    try:
-        if file.size != file.first_byte + grid.all_bytes:
-            raise OSError("there is more in the file than was laid out")
-        file.sync()
-    except BaseException:
-        file.close()
-        raise
-    return file
-
-
-def _first_byte(path: Path, grid: BlockGrid) -> int:
-    """Where the first block lies. Raises OSError unless all others follow it in order, without a gap."""
-    with _open_quietly(path, "r") as raster:
-        places = (
-            raster.get_tag_item(f"BLOCK_OFFSET_{col}_{row}", "TIFF", bidx=1)
-            for row in range(grid.down)
-            for col in range(grid.across)
-        )
-        first_byte = int(next(places) or 0)
-        following = (str(first_byte + index * grid.block_bytes) for index in range(1, grid.count))
-        if first_byte == 0 or any(place != wanted for place, wanted in zip(places, following, strict=True)):
-            raise OSError("the blocks were not laid out in order")
-    return first_byte
-
-
-def _open_quietly(path: Path, mode: str, **options: Any) -> DatasetWriter:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        return open_raster(path, mode, **options)
 
 
 def _write_all(descriptor: int, data: NDArray[np.uint8], start: int) -> None:

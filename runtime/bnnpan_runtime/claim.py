@@ -42,7 +42,18 @@ def claimed(product: Path, path: Path) -> Iterator[Claim]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise OutputError(f"{product} is being written by another run; wait for it to end") from error
+        except OSError as error:
+            raise OutputError(
+                f"{path} cannot be locked ({one_line(error)}); choose a folder whose file system knows locks"
+            ) from error
         # Between opening and locking, another run may have finished and removed the file.
-        if not (path.exists() and os.path.samestat(path.stat(), os.fstat(descriptor))):
+        if not _still_names(path, descriptor):
             raise OutputError(f"{product} has just been written by another run; run again to replace it")
         yield Claim(path, file)
+
+
+def _still_names(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False

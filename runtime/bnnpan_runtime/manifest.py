@@ -20,7 +20,6 @@ from bnnpan_runtime.contract import (
     FileEntry,
     Manifest,
 )
-from bnnpan_runtime.weights import STORED_SIDE
 
 __all__ = ["MAX_COUNTER", "parse_manifest"]
 
@@ -96,8 +95,6 @@ def _check_sizes(manifest: Manifest) -> None:
     for name, value in (("calibration.patch", calibration.patch), ("halo", manifest.halo)):
         if value % 2:
             raise ValueError(f"{name} is {value}, must be even")
-    if STORED_SIDE % network.ratio:
-        raise ValueError(f"network.ratio {network.ratio} does not divide the golden tile ({STORED_SIDE})")
     if manifest.dn_scale != 2**manifest.bit_depth - 1:
         raise ValueError(f"dn_scale is {manifest.dn_scale}, must be 2**bit_depth - 1")
 

@@ -18,7 +18,7 @@ from bnnpan_runtime.errors import BackendError, BundleError, MismatchError
 from bnnpan_runtime.graph import BACKENDS, open_backend
 from bnnpan_runtime.graph.protocol import Backend, TileBackend
 from bnnpan_runtime.radiometry.corrected import CorrectedScene, corrected
-from bnnpan_runtime.registration import Register, Shift, find_shift, shifted
+from bnnpan_runtime.registration import SHIFT_TAG, Register, Shift, find_shift, shifted
 from bnnpan_runtime.resample import Resampler
 from bnnpan_runtime.scene import MsPath, Scene, SceneOptions, open_scene
 from bnnpan_runtime.trust.policy import INSTALLED, UNCHECKED, Signer, Trust
@@ -150,7 +150,7 @@ def _registered(scene: Scene, phase: Phase, register: Register) -> tuple[Scene, 
     """The scene with MS where it was found to lie, the shift, and what the product says of what was done."""
     shift, tags = find_shift(scene, scene.grid, phase, register), {}
     if shift.is_applied:
-        tags["BNNPAN_SHIFT"] = f"{shift.applied_row:g} rows, {shift.applied_col:g} columns ({shift.outcome})"
+        tags[SHIFT_TAG] = shift.tag
     if isinstance(scene, CorrectedScene) and scene.radiometry is not None:
         tags["BNNPAN_RADIOMETRY_SHA256"] = scene.radiometry.sha256
     return replace(scene, grid=shifted(scene.grid, shift)), shift, tags

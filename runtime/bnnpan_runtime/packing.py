@@ -8,7 +8,9 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
+from bnnpan_runtime.claim import claimed
 from bnnpan_runtime.contract import MANIFEST_NAME, SIGNATURES_NAME
 from bnnpan_runtime.errors import OutputError
 
@@ -42,28 +44,32 @@ def write_file(path: Path, content: bytes) -> None:
 def replacing(path: Path, content: bytes) -> Iterator[Path]:
     """Give a look at a file before it gets its name: whatever is raised meanwhile, `path` stays as it was.
 
-    Raises OutputError if it cannot be written.
+    What is looked at is what gets the name, as nobody else writes it. Raises OutputError if it cannot be
+    written, or another process is about to.
     """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
+    with claimed(path, path.with_name(f".{path.name}.partial")) as claim:
         try:
-            _write_through(partial, content)
-            yield partial
-            os.replace(partial, path)
+            _write_through(claim.file, content)
+            yield claim.path
+            os.replace(claim.path, path)
             _sync_folder(path.parent)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"cannot write {path}: {error.strerror or error}: choose a writable folder"
-        ) from error
+        except OSError as error:
+            claim.release()
+            raise OutputError(
+                f"cannot write {path}: {error.strerror or error}: choose a writable folder"
+            ) from error
+        except BaseException:
+            claim.release()
+            raise
 
 
-def _write_through(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+def _write_through(file: BinaryIO, content: bytes) -> None:
+    """Into an unbuffered file, which may hold what a killed process has left."""
+    file.truncate(0)
+    rest = memoryview(content)
+    while rest:
+        rest = rest[file.write(rest) :]
+    os.fsync(file.fileno())
 
 
 def _sync_folder(folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from rasterio.io import DatasetReader
 from bnnpan_runtime.contract import Window
 from bnnpan_runtime.errors import SceneError
 from bnnpan_runtime.memory import MIB
+from bnnpan_runtime.registration import SHIFT_TAG, grid_of_product
 from bnnpan_runtime.resample import Resampler
 from bnnpan_runtime.scene import AnyPath, MsPath, Raster, Scene, SceneOptions, open_pair, open_raster
 from bnnpan_runtime.scene.raster import Part, whole_raster
@@ -77,7 +78,7 @@ def open_rasters(
     with ExitStack() as stack:
         stack.enter_context(raster_cache(_CACHE_BYTES))
         made = stack.enter_context(open_raster("product", fused))
-        scene = stack.enter_context(open_pair(pan, ms, options, Scene.bands_of(made)))
+        scene = _as_fused(stack.enter_context(open_pair(pan, ms, options, Scene.bands_of(made))), made)
         product, reference = _whole(made), None
         if truth is not None:
             reference = _whole(stack.enter_context(open_raster("truth", truth)))
@@ -134,6 +135,18 @@ def _interpolate(rasters: Rasters, window: Window) -> NDArray[np.float32]:
     scratch = np.empty(resampler.scratch_floats(scene.bands, window.height, window.width), np.float32)
     resampler.interpolate(ms, window, lms, scratch)
     return lms
+
+
+def _as_fused(scene: Scene, product: DatasetReader) -> Scene:
+    """The scene with MS where it was found to lie when the product was made. Raises SceneError."""
+    tags = product.tags()
+    try:
+        return replace(scene, grid=grid_of_product(scene.grid, tags))
+    except ValueError as error:
+        raise SceneError(
+            f"{product.name}: its tag {SHIFT_TAG}={tags[SHIFT_TAG][:80]!r} is no shift ({error});"
+            " is this a product of bnnpan?"
+        ) from error
 
 
 def _whole(dataset: DatasetReader) -> Raster:

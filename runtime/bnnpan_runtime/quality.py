@@ -130,14 +130,22 @@ class _Sums:
     def _add_consistency(self, piece: Piece) -> None:
         """MS pixels that begin in the core and whose taps all lie on data inside the window.
 
-        A PAN grid that begins inside an MS pixel is taken at the nearest whole PAN pixel.
+        A PAN grid that begins inside an MS pixel is taken at the nearest whole PAN pixel, and so is a shift
+        that the product was corrected for.
         """
         scene = self._rasters.scene
+        ms_rows, ms_cols = scene.ms_shape
         first_row, rows, from_row = self._ms_range(
-            piece.core.row, piece.core.height, piece.window.row, piece.window.height, scene.grid.row_offset
+            (piece.core.row, piece.core.height),
+            (piece.window.row, piece.window.height),
+            scene.grid.row_offset,
+            ms_rows,
         )
         first_col, cols, from_col = self._ms_range(
-            piece.core.col, piece.core.width, piece.window.col, piece.window.width, scene.grid.col_offset
+            (piece.core.col, piece.core.width),
+            (piece.window.col, piece.window.width),
+            scene.grid.col_offset,
+            ms_cols,
         )
         if not rows or not cols:
             return
@@ -153,18 +161,21 @@ class _Sums:
             sums.add(reduced[:, valid], ms[:, valid])
 
     def _ms_range(
-        self, core: int, core_length: int, window: int, window_length: int, offset: float
+        self, core: tuple[int, int], window: tuple[int, int], offset: float, ms_length: int
     ) -> tuple[int, int, int]:
         """Along one axis: first MS pixel, how many, and where in the window the first one's taps begin.
+
+        Core and window are their first PAN pixel and how many.
 
         MS pixel k begins at PAN pixel `ratio * k - offset` of the scene.
         """
         shift = round(offset)
-        lowest = max(core, window + self._reach)
-        highest = min(core + core_length - 1, window + window_length - self._ratio - self._reach)
-        first = -(-(lowest + shift) // self._ratio)
-        count = max((highest + shift) // self._ratio - first + 1, 0)
-        return first, count, self._ratio * first - shift - self._reach - window
+        lowest = max(core[0], window[0] + self._reach)
+        highest = min(sum(core) - 1, sum(window) - self._ratio - self._reach)
+        # A shift may put the product where MS has no pixels.
+        first = max(-(-(lowest + shift) // self._ratio), 0)
+        end = min((highest + shift) // self._ratio + 1, ms_length)
+        return first, max(end - first, 0), self._ratio * first - shift - self._reach - window[0]
 
     def _footprint(self, start: int, count: int) -> slice:
         return slice(start, start + self._ratio * count + 2 * self._reach)

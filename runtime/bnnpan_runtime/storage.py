@@ -63,8 +63,11 @@ class Storage:
     @classmethod
     def of(cls, raster: Raster) -> Storage:
         """Storage of an open raster: of several files, the largest blocks and all bands."""
-        files = {id(part.dataset): part for part in raster.parts}.values()
-        storages = [_of_file(part) for part in files]
+        files: dict[int, Part] = {}
+        for part in raster.parts:  # a file has several where its bands are not next to each other
+            known = files.get(id(part.dataset))
+            files[id(part.dataset)] = replace(part, bands=known.bands + part.bands) if known else part
+        storages = [_of_file(part) for part in files.values()]
         return _combined(storages, sum(storage.pixel_bytes for storage in storages))
 
     @property

@@ -93,7 +93,7 @@ def golden_step(bands: int) -> int:
 
 def golden_layout(network: NetworkShape) -> dict[str, TensorLayout]:
     """Tensors of `golden/tile.safetensors`."""
-    ms_side = STORED_SIDE // network.ratio
+    ms_side = -(-STORED_SIDE // network.ratio)  # where the ratio does not divide, MS reaches a little further
     values = network.bands * GOLDEN_SIDE * GOLDEN_SIDE
     return {
         "pan": TensorLayout("uint16", (STORED_SIDE, STORED_SIDE)),

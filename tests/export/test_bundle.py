@@ -4,12 +4,13 @@ import hashlib
 import io
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bnnpan_export.assemble import Exported
+from bnnpan_export.assemble import Exported, export_bundle
 from bnnpan_export.bundle import pack_bundle, write_bundle
 from bnnpan_export.freeze import freeze
 from bnnpan_export.golden import GOLDEN_CALIBRATION
@@ -17,17 +18,30 @@ from bnnpan_export.reference import expected_product
 from bnnpan_export.scenes import RawScene
 from bnnpan_export.untrained import random_network
 from bnnpan_runtime.bundle import Bundle
-from bnnpan_runtime.contract import Manifest
+from bnnpan_runtime.contract import Manifest, Units
 from bnnpan_runtime.errors import OutputError
-from bnnpan_runtime.golden import mirrored, sampled
-from bnnpan_runtime.weights import GOLDEN_SIDE
+from bnnpan_runtime.golden import mirrored, run_golden, sampled
+from bnnpan_runtime.graph import open_backend
+from bnnpan_runtime.weights import GOLDEN_SIDE, STORED_SIDE
 
-from .conftest import SMALL
+from .conftest import SMALL, SMALL_IDENTITY
 
 
 def contents(bundle: bytes) -> dict[str, bytes]:
     with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
         return {entry.filename: archive.read(entry) for entry in archive.infolist()}
+
+
+@pytest.mark.parametrize(("ratio", "units"), [(3, "bit_depth"), (5, "scene"), (6, "scene"), (9, "scene")])
+def test_a_bundle_of_any_ratio_reproduces_its_golden_tile(ratio: int, units: Units, tmp_path: Path) -> None:
+    """Also where the ratio does not divide it: its last MS pixels reach beyond."""
+    network = random_network(replace(SMALL, ratio=ratio, units=units))
+    path = tmp_path / "any.bnnpan"
+    write_bundle(path, export_bundle(network, SMALL_IDENTITY, ["bits"]).content)
+    bundle = Bundle.open(path)
+    assert bundle.golden().ms.shape[1:] == (-(-STORED_SIDE // ratio),) * 2
+    outcome = run_golden(open_backend("native", bundle), bundle)
+    assert outcome.passed and "0.00% by over" in outcome.detail, outcome.detail
 
 
 def test_manifest_lists_the_true_size_and_hash_of_every_file(small_export: Exported) -> None:
@@ -67,7 +81,7 @@ def test_golden_tile_is_what_the_network_makes_of_its_own_scene(
     path = tmp_path / "small.bnnpan"
     write_bundle(path, small_export.content)
     golden = Bundle.open(path).golden()
-    raw = RawScene(mirrored(golden.pan), mirrored(golden.ms))
+    raw = RawScene(mirrored(golden.pan), mirrored(golden.ms), SMALL.ratio)
     scene = raw.scene("golden", "centred", "bit_depth", 2047)
     assert scene.pan.shape == (1, GOLDEN_SIDE, GOLDEN_SIDE)
     expected = expected_product(random_network(SMALL), scene, GOLDEN_CALIBRATION)

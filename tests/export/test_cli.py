@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -108,10 +107,3 @@ def test_explain_says_what_every_pass_did_and_how_large_the_files_are(run: Path,
     passes = json.loads(CliRunner().invoke(command, [*arguments, out, "--json"]).stdout)["passes"]
     assert [step["name"] for step in passes][:2] == ["capture", "freeze scene statistics"]
     assert passes[-1]["bytes_after"] < passes[-1]["bytes_before"]
-
-
-def test_a_ratio_that_does_not_divide_the_golden_tile_is_refused_in_one_line(tmp_path: Path) -> None:
-    config = replace(SMALL, ratio=3)
-    save_model(tmp_path / "model.safetensors", random_network(config), Experiment(model=config), {})
-    result = CliRunner().invoke(command, [str(tmp_path), "--out", str(tmp_path / "x.bnnpan")])
-    assert isinstance(result.exception, ConfigError) and "ratio 3" in str(result.exception)

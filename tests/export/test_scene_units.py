@@ -54,7 +54,7 @@ def raw() -> RawScene:
         np.concatenate([np.concatenate([a, b], -1), np.concatenate([c, d], -1)], -2)
         for a, b, c, d in ([part.pan for part in parts], [part.ms for part in parts])
     )
-    return RawScene(pan, ms)
+    return RawScene(pan, ms, 4)
 
 
 def pair_of(raw: RawScene, valid: NDArray[np.bool_]) -> Pair:

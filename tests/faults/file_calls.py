@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 NAMES = ("ftruncate", "pwrite", "fdatasync", "fsync", "replace", "unlink")
-"""Functions of `os`; GDAL, which lays the file out, does not go through them."""
+"""Functions of `os`; nothing else writes to the files of a product."""
 
 Call = Callable[..., Any]
 Moment = Literal["before", "torn", "after"]

@@ -107,6 +107,24 @@ def test_a_damaged_partial_file_is_made_again_and_the_log_says_so(
     assert (out.read_bytes(), hidden_files(out)) == (product, [])
 
 
+def test_a_flipped_bit_anywhere_in_blocks_with_padding_does_not_get_into_the_product(out: Path):
+    command = Command().of(form=replace(FORM, height=100, width=120))
+    count = len(calls_of(command, out))
+    command.run(out)
+    product = out.read_bytes()
+    out.unlink()
+    killed(command, out, count - 3)
+    journal, partial = out.with_name(".out.tif.journal"), out.with_name(".out.tif.partial")
+    record, data = journal.read_bytes(), partial.read_bytes()
+    assert data == product
+    for damaged in flips(data, 997):
+        out.unlink(missing_ok=True)
+        journal.write_bytes(record)
+        partial.write_bytes(damaged)
+        command.run(out)
+        assert (out.read_bytes(), hidden_files(out)) == (product, [])
+
+
 def test_a_damaged_journal_is_made_again(remains: tuple[Path, Path], out: Path, product: bytes):
     journal, partial = remains
     data, pixels = journal.read_bytes(), partial.read_bytes()

@@ -14,6 +14,8 @@ from faults.fused_scenes import FuseCommand
 from faults.small_products import hidden_files
 from requirements import program
 
+from bnnpan_runtime.graph.libbnnpan import LIBRARY_VARIABLE, library_path
+
 CHANGING = "write,pwrite64,fsync,fdatasync,rename,unlink,ftruncate,openat"
 """System calls by which a run changes its files."""
 
@@ -41,15 +43,20 @@ def tracing(out: Path, *injections: str) -> tuple[str, ...]:
     return (program("strace"), *options, "-e", f"trace={CHANGING}", *words)
 
 
+def traced_calls(out: Path) -> list[str]:
+    """Names of the calls of a traced run."""
+    return re.findall(r"^\d+ +(\w+)\(", out.with_name("trace").read_text(), re.MULTILINE)
+
+
 def kill_at(call: str, which: int) -> str:
     return f"{call}:signal=SIGKILL:when={which}"
 
 
-# With GDAL's layout, 64 kB pieces at most, and a header and six blocks of ours.
-FAST = [("write", 6), ("pwrite64", 5), ("fdatasync", 6), ("fsync", 2), ("rename", 1), ("unlink", 2)]
+# The layout writes a frame and six blocks, then come the journal's header, and six blocks with their records.
+FAST = [("pwrite64", 5), ("pwrite64", 12), ("fdatasync", 6), ("fsync", 2), ("rename", 1), ("unlink", 2)]
 SLOW = [
     (call, which)
-    for call, count in (("write", 12), ("pwrite64", 14), ("fdatasync", 14), ("fsync", 2))
+    for call, count in (("pwrite64", 20), ("fdatasync", 14), ("fsync", 2))
     for which in range(1, count + 1)
     if (call, which) not in FAST
 ]
@@ -69,37 +76,50 @@ class TestTraced:
         assert (out.read_bytes(), hidden_files(out)) == (fused, [])
 
     @pytest.mark.parametrize(
-        ("call", "error"), [("pwrite64", "ENOSPC"), ("fdatasync", "EIO"), ("write", "ENOSPC")]
+        ("call", "error", "which"),
+        [("pwrite64", "ENOSPC", 13), ("fdatasync", "EIO", 7)],
     )
-    def test_refused_by_the_disk(self, command: FuseCommand, fused: bytes, out: Path, call: str, error: str):
-        failed = command.run(out, prefix=tracing(out, f"{call}:error={error}:when=7+"))
+    def test_refused_by_the_disk(
+        self, command: FuseCommand, fused: bytes, out: Path, call: str, error: str, which: int
+    ):
+        failed = command.run(out, prefix=tracing(out, f"{call}:error={error}:when={which}+"))
         assert failed.returncode == 6, failed.stderr
         assert failed.stderr.splitlines()[-1].startswith("bnnpan: error: ")
         assert "Traceback" not in failed.stderr
         kept = re.search(r"(\d) of 6 blocks of out.tif are kept; run the same command again", failed.stderr)
-        assert (kept is None) == (call == "write")  # that is how GDAL lays the file out
-        resumed = command.finish(out)["resumed_tiles"]
-        assert resumed == (int(kept[1]) if kept else 0)
+        assert kept is not None
+        assert command.finish(out)["resumed_tiles"] == int(kept[1])
         assert (out.read_bytes(), hidden_files(out)) == (fused, [])
 
+    @pytest.mark.parametrize("lasting", ["", "+"], ids=["once", "from then on"])
     @pytest.mark.parametrize(
-        "which", [3, *(pytest.param(which, marks=pytest.mark.slow) for which in (1, 2, 4, 5, 6, 7))]
+        ("error", "which"),
+        [
+            ("EIO", 3),
+            ("ENOSPC", 2),
+            *(pytest.param("EIO", which, marks=pytest.mark.slow) for which in (1, 2, 4, 5, 6, 7)),
+        ],
     )
-    def test_one_failed_write_of_the_layout(self, command: FuseCommand, fused: bytes, out: Path, which: int):
-        """GDAL goes on after some of them, with another layout."""
-        failed = command.run(out, prefix=tracing(out, f"write:error=EIO:when={which}"))
+    def test_refused_while_the_file_is_laid_out(
+        self, command: FuseCommand, fused: bytes, out: Path, error: str, which: int, lasting: str
+    ):
+        """The first write that fails is the last, by whatever call: GDAL would go on, some time for ever."""
+        refusals = [f"{call}:error={error}:when={which}{lasting}" for call in ("write", "pwrite64")]
+        failed = command.run(out, prefix=tracing(out, *refusals))
         assert (failed.returncode, out.exists(), hidden_files(out)) == (6, False, [])
+        assert "Traceback" not in failed.stderr
+        calls = traced_calls(out)
+        assert (calls.count("write"), calls.count("pwrite64")) == (0, which)
         command.finish(out)
         assert out.read_bytes() == fused
 
-    def test_after_the_layout_the_kernel_sees_the_calls_that_the_other_tests_watch(
+    def test_the_kernel_sees_only_the_calls_that_the_other_tests_watch(
         self, command: FuseCommand, fused: bytes, out: Path
     ):
         assert command.run(out, prefix=tracing(out)).returncode == 0
-        calls = re.findall(r"^\d+ +(\w+)\(", out.with_name("trace").read_text(), re.MULTILINE)
-        layout = calls.index("fdatasync")
-        assert set(calls[:layout]) <= {"openat", "write", "ftruncate", "unlink"}
-        assert set(calls[layout:]) <= {"openat", "pwrite64", "fdatasync", "fsync", "rename", "unlink"}
+        calls = traced_calls(out)
+        watched = {"pwrite64", "ftruncate", "fdatasync", "fsync", "rename", "unlink"}
+        assert set(calls) <= {"openat", *watched}
         assert calls[-3:] == ["rename", "openat", "fsync"] or calls[-4:-1] == ["rename", "openat", "fsync"]
 
 
@@ -163,6 +183,15 @@ class TestChangedMeanwhile:
         other = tmp_path / "other.tif"
         own.finish(other)
         assert out.read_bytes() == other.read_bytes()
+
+    def test_the_engine(self, own: FuseCommand, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+        patched = tmp_path / "libbnnpan.so"
+        patched.write_bytes(library_path().read_bytes() + b"a patch")
+        monkeypatch.setenv(LIBRARY_VARIABLE, str(patched))
+        assert own.run(out, suffix=("--resume",)).returncode == 6
+        result = own.run(out)
+        assert result.returncode == 0 and '"resumed_tiles": 0' in result.stdout
+        assert "discarded: it was made with another bundle, backend, option or version" in result.stderr
 
     def test_the_method(self, own: FuseCommand, out: Path):
         result = own.run(out, backend="classical")

@@ -85,7 +85,7 @@ def test_at_every_call_of_tiles_that_share_blocks(out: Path, tile: int, step: in
 def test_again_and_again(product: bytes, out: Path):
     """A board that resets every few moments gets there in the end."""
     command = Command()
-    for index in (10, 3, 3, 3):  # a run that goes on begins with the pixels of its first tile
+    for index in (15, 3, 3, 3):  # a run that goes on begins with the pixels of its first tile
         killed(command, out, index, "after")
     assert recovered(command, out, product) == 4
 
@@ -100,7 +100,7 @@ def test_whatever_the_tiles_of_the_two_runs_are(product: bytes, out: Path, first
 
 @pytest.mark.parametrize("kind", ["journal", "partial"])
 def test_with_one_of_the_two_files_lost_it_is_begun_anew(product: bytes, out: Path, kind: str):
-    killed(Command(), out, 15)
+    killed(Command(), out, 20)
     out.with_name(f".out.tif.{kind}").unlink()
     assert recovered(Command(), out, product) == 0
 

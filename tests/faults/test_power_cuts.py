@@ -96,7 +96,7 @@ class Disk:
             file.synchronise()
 
     def _file(self, path: Path) -> File:
-        """A file is new where its first call is seen; by then GDAL has written the partial file whole."""
+        """A file is new where its first call is seen."""
         if path.name not in self.names:
             file = File(since=[(0, path.read_bytes())])
             self.change_names(lambda names: names.update({path.name: file}))

@@ -102,6 +102,39 @@ def test_a_pan_grid_that_begins_inside_an_ms_pixel_is_compared_in_its_place(fold
     )
 
 
+def shifted_scene(folder: Path, to: Path, tag: str) -> tuple[str, str, str]:
+    """PAN, MS whose georeferencing puts it 3 rows and -2 columns of PAN off, and the truth with a tag."""
+    with rasterio.open(folder / "ms.tif") as ms:
+        transform = ms.transform @ rasterio.Affine.translation(-2 / 4, 3 / 4)
+        with rasterio.open(to / "ms.tif", "w", **ms.profile | {"transform": transform}) as moved:
+            moved.write(ms.read())
+    with (
+        rasterio.open(folder / "truth.tif") as truth,
+        rasterio.open(to / "product.tif", "w", **truth.profile) as product,
+    ):
+        product.write(truth.read())
+        if tag:
+            product.update_tags(BNNPAN_SHIFT=tag)
+    return str(folder / "pan.tif"), str(to / "ms.tif"), str(to / "product.tif")
+
+
+def test_a_product_is_compared_with_ms_where_it_was_found_to_lie(folder: Path, tmp_path: Path):
+    placed = measure(*scene(folder), str(folder / "truth.tif")).consistency
+    told = measure(*shifted_scene(folder, tmp_path, "row=3.0 col=-2.0 (applied)")).consistency
+    untold = measure(*shifted_scene(folder, tmp_path, "")).consistency
+    assert told["fused"].rmse == pytest.approx(placed["fused"].rmse, rel=0.05)
+    assert told["interpolated"].rmse == pytest.approx(placed["interpolated"].rmse, rel=0.1)
+    assert untold["fused"].ergas > 3 * told["fused"].ergas
+
+
+@pytest.mark.parametrize(
+    "tag", ["3 rows", "row=x col=0 (applied)", "row=nan col=0 (given)", "row=9 col=0 (given)"]
+)
+def test_a_shift_that_no_product_has_is_refused(folder: Path, tmp_path: Path, tag: str):
+    with pytest.raises(SceneError, match="BNNPAN_SHIFT"):
+        measure(*shifted_scene(folder, tmp_path, tag))
+
+
 def test_interpolation_is_measured_against_the_truth(folder: Path):
     report = measure(*scene(folder), str(folder / "noisy.tif"), str(folder / "truth.tif"))
     assert 1 < report.truth["interpolated"].ergas < 8

@@ -436,6 +436,24 @@ def test_a_part_of_a_scene_shows_the_columns_of_the_whole(camera: Camera) -> Non
     assert (images[1][:, 204:] == images[1][:, 203:204]).all()
 
 
+@pytest.mark.parametrize(
+    ("names", "order"), [(("nir", "red", "green", "blue"), [3, 2, 1, 0]), (("-", "nir", "-", "red"), [1, 3])]
+)
+def test_lines_follow_their_bands_into_the_order_of_the_scene(
+    camera: Camera, bundle: Bundle, names: tuple[str, ...], order: list[int]
+) -> None:
+    wanted = None if "-" in names else bundle.manifest
+    options = SceneOptions(bands=names)
+    with (
+        open_scene(camera.raw_pan, camera.raw_ms, None) as whole,
+        open_scene(camera.raw_pan, camera.raw_ms, wanted, 12, options) as scene,
+    ):
+        images = np.empty((4, 96, 96), np.uint16), np.empty((len(order), 96, 96), np.uint16)
+        for opened, image in zip((whole, scene), images, strict=True):
+            corrected_scene(opened, camera.calibration).read_ms(Window(0, 0, 96, 96), image)
+    assert np.array_equal(images[0][order], images[1])
+
+
 def test_a_calibration_of_another_camera_is_refused(camera: Camera, tmp_path: Path) -> None:
     path = tmp_path / "other.toml"
     path.write_text(GOOD)

@@ -382,7 +382,8 @@ def test_the_shift_is_the_same_for_all_tilings_and_is_told(
     told = report.to_json()["shift"]
     assert (told["row"], told["col"]) == pytest.approx((0.7, -0.9), abs=CLOSE)
     with rasterio.open(out) as product:
-        assert "applied" in product.tags()["BNNPAN_SHIFT"]
+        of_product = Shift.of_tag(product.tags()["BNNPAN_SHIFT"])
+    assert (of_product.applied_row, of_product.applied_col) == (told["applied_row"], told["applied_col"])
     # The same shift given is the same product, but for the tag.
     given = tmp_path / "given.tif"
     shift = (told["applied_row"], told["applied_col"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -184,6 +185,17 @@ class TestRefusals:
         with pytest.raises(OutputError, match="device"):
             fuse(raw.pan, raw.ms, bundle, os.devnull, memory=PLENTY, overwrite=True)
         assert Path(os.devnull).is_char_device()
+
+    def test_a_folder_whose_file_system_has_no_locks(
+        self, write_scene: SceneWriter, bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        def refuse(*arguments: object) -> None:
+            raise OSError(errno.ENOLCK, "No locks available")  # as some network file systems say
+
+        raw = write_scene()
+        monkeypatch.setattr("fcntl.flock", refuse)
+        with pytest.raises(OutputError, match="cannot be locked"):
+            fuse(raw.pan, raw.ms, bundle, tmp_path / "out.tif", memory=PLENTY)
 
     def test_a_product_that_another_run_is_writing(
         self, write_scene: SceneWriter, bundle: Bundle, tmp_path: Path

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
+from rasterio.errors import NotGeoreferencedWarning
+from rasterio.shutil import copy
 from rasterio.transform import Affine
 from raw_scenes import SceneWriter, read_raster, write_raster
 
@@ -17,6 +22,30 @@ from bnnpan_runtime.grid import Grid, grid_from_shapes, grid_from_transforms
 from bnnpan_runtime.scene import open_scene
 
 WHOLE = Window(0, 0, 600, 600)
+
+
+def test_a_bit_depth_in_a_header_that_is_no_number_is_passed_over(write_scene: SceneWriter, bundle: Bundle):
+    raw = write_scene()
+    paths = [path.with_suffix(".vrt") for path in (raw.pan, raw.ms)]
+    for path in paths:
+        copy(path.with_suffix(".tif"), path, driver="VRT")
+        said = r'\g<0><Metadata domain="IMAGE_STRUCTURE"><MDI key="NBITS">eleven</MDI></Metadata>'
+        path.write_text(re.sub("<VRTRasterBand[^>]*>", said, path.read_text()))
+    with open_scene(*paths, bundle.manifest) as scene:
+        assert scene.pan.first.tags(1, ns="IMAGE_STRUCTURE")["NBITS"] == "eleven"
+        assert scene.dn_scale == bundle.manifest.dn_scale
+
+
+def test_a_header_offset_that_is_no_number_is_passed_over(
+    write_scene: SceneWriter, bundle: Bundle, tmp_path: Path
+):
+    raw, pan = write_scene(), tmp_path / "pan.img"
+    copy(raw.pan, pan, driver="ENVI")
+    pan.with_suffix(".img.aux.xml").unlink()
+    header = pan.with_suffix(".hdr")
+    header.write_text(header.read_text().replace("header offset = 0", "header offset = none"))
+    with open_scene(pan, raw.ms, bundle.manifest) as scene:
+        assert scene.pan.first.tags(ns="ENVI")["header_offset"] == "none"
 
 
 def test_the_product_inherits_grid_of_pan_and_pixels_of_ms(write_scene: SceneWriter, bundle: Bundle):
@@ -112,6 +141,17 @@ class TestRefusals:
     def test_pixels_that_are_no_dn(self, write_scene: SceneWriter, bundle: Bundle, dtype: str):
         raw = write_scene(dtype=dtype)
         self.refused(bundle, raw.pan, raw.ms, dtype, "uint16")
+
+    @pytest.mark.parametrize("dtype", ["int32", "float64", "complex64", "complex_int16"])
+    def test_pixels_that_are_no_dn_and_declare_a_nodata(
+        self, write_scene: SceneWriter, bundle: Bundle, tmp_path: Path, dtype: str
+    ):
+        raw, path = write_scene(georeferenced=False), tmp_path / "odd.tif"
+        sizes = {"count": 1, "height": 200, "width": 180}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            rasterio.open(path, "w", driver="GTiff", dtype=dtype, nodata=-9999, **sizes).close()
+        self.refused(bundle, path, raw.ms, dtype, "uint16")
 
     def test_different_dtypes(self, write_scene: SceneWriter, bundle: Bundle, tmp_path: Path):
         raw = write_scene(georeferenced=False)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from awkward_rasters import TRANSFORM, Files, Pixels, nitf, smooth_pixels, stored, write_vrt
+from awkward_rasters import TRANSFORM, Files, Pixels, nitf, smooth_pixels, stored, write_file, write_vrt
 
 from bnnpan_runtime.jpeg2000 import tile_shape
 from bnnpan_runtime.scene import SceneOptions, open_pair
@@ -107,6 +107,23 @@ def test_the_storage_of_a_virtual_raster_is_that_of_its_sources(pixels: Pixels, 
         for one, other in ((direct.pan, virtual.pan), (direct.ms, virtual.ms)):
             assert Storage.of(other).block_bytes >= Storage.of(one).block_bytes
             assert Storage.of(other).decoder_bytes >= Storage.of(one).decoder_bytes
+
+
+def test_all_bands_of_a_file_count_in_whatever_order_they_are_taken(pixels: Pixels, tmp_path: Path):
+    transform = pixels.ms_transform
+    settings = {"interleave": "band", "photometric": "MINISBLACK"}
+    pair, rest = (
+        write_file(tmp_path / f"{name}.tif", bands, transform, **settings)
+        for name, bands in (("pair", pixels.ms[:2]), ("rest", pixels.ms[2:]))
+    )
+    pan = write_file(tmp_path / "pan.tif", pixels.pan[None], TRANSFORM)
+    sizes = []
+    for names in (("blue", "green", "red", "nir"), ("blue", "red", "green", "nir")):
+        with open_pair(
+            pan, (pair, rest), SceneOptions(bands=names), ("blue", "green", "red", "nir")
+        ) as scene:
+            sizes.append((Storage.of(scene.ms).block_bytes, len(scene.ms.parts)))
+    assert sizes[0][0] == sizes[1][0] and (sizes[0][1], sizes[1][1]) == (2, 4)
 
 
 def test_tiles_of_jpeg_2000_are_found_in_the_code_stream(pixels: Pixels, tmp_path: Path):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -195,6 +197,10 @@ def test_the_heart_beats_with_the_work_only_and_at_most_once_a_second(tmp_path: 
     state = json.loads(path.read_text())
     assert (state["last"], state["tiles_done"], state["pid"]) == ("plan_term", 7, os.getpid())
     assert list(tmp_path.iterdir()) == [path]
+    recorder.emit(PLAN_TERM, term="engines", bytes=1)
+    assert json.loads(path.read_text()) == state
+    recorder.emit(FAILED, exit_code=6, kind="OutputError", message="full")  # the end is never too soon
+    assert json.loads(path.read_text())["last"] == "failed"
     with pytest.raises(OutputError, match="heartbeat cannot be written"):
         Heartbeat(tmp_path / "absent" / "alive")
 
@@ -218,6 +224,31 @@ def test_a_full_disk_ends_the_log_and_not_the_run(caplog: pytest.LogCaptureFixtu
     assert [record.getMessage() for record in caplog.records] == [
         "/dev/full: telemetry ends here ([Errno 28] No space left on device)"
     ]
+
+
+def test_half_a_record_is_taken_back_for_the_next_run_to_append(tmp_path: Path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    log = LogFile(tmp_path / "log")
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
+    try:
+        for record in (b"whole 1\n", b"torn\n"):
+            log.append(record)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+        log.close()
+    assert (tmp_path / "log").read_bytes() == b"whole 1\n"
+
+
+@given(st.data())
+def test_reading_goes_on_behind_a_torn_packet(data: st.DataObject):
+    written = data.draw(st.lists(records(), min_size=2, max_size=4))
+    first, *others = packed(*written)
+    torn = first[: data.draw(st.integers(1, len(first) - 1))]
+    damaged: list[PacketError] = []
+    assert list(read_packets(torn + b"".join(others), damaged.append)) == written[1:]
+    assert str(damaged[0]).startswith("byte 0") and len(damaged) == 1
 
 
 def test_logged_warnings_are_events_and_a_log_is_continued(tmp_path: Path):
@@ -304,6 +335,33 @@ def test_a_run_tells_the_same_in_every_form(scene: RawScene, tmp_path: Path):
     assert {"process", "tiles_in_flight", "engines"} <= terms
     assert any(line["channels"]["peak_bytes"] > 2**20 for line in lines if "channels" in line)
     assert json.loads(files["heartbeat"].read_text())["pid"] == os.getpid()
+
+
+@pytest.mark.parametrize(
+    ("register", "event", "outcome"),
+    [("auto", "shift_not_measured", "unsure"), ("off", "shift_not_measured", "off")],
+)
+def test_a_run_tells_what_became_of_the_shift_and_of_saturated_pixels(
+    scene: RawScene, tmp_path: Path, register: str, event: str, outcome: str
+):
+    (camera := tmp_path / "camera.toml").write_text("format = 1\n[pan]\nsaturation = 1500\n" + "[[ms]]\n" * 4)
+    options = ("--events", tmp_path / "events", "--radiometry", camera, "--register", register, "--json")
+    result = CliRunner().invoke(main, fuse_command(scene, tmp_path / "out.tif", *options))
+    assert result.exit_code == 0, result.output
+    lines = [json.loads(line) for line in (tmp_path / "events").read_text().splitlines()]
+    told = {line["event"]: line["values"] for line in lines if "event" in line}
+    assert told[event]["outcome"] == outcome == json.loads(result.stdout)["shift"]["outcome"]
+    assert told["saturated"]["pixels"] == json.loads(result.stdout)["saturated_pixels"] > 0
+
+
+@pytest.mark.parametrize("options", [("--events", "{pan}"), ("--heartbeat", "{out}"), ("--packets", "{log}")])
+def test_telemetry_spoils_no_other_file_of_the_run(scene: RawScene, tmp_path: Path, options: tuple[str, str]):
+    before, out, log = scene.pan.read_bytes(), tmp_path / "out.tif", tmp_path / "log"
+    option, name = options[0], options[1].format(pan=scene.pan, out=out, log=log)
+    others = () if name != str(log) else ("--events", log)
+    result = CliRunner().invoke(main, fuse_command(scene, out, option, name, *others))
+    assert result.exit_code == 6 and "a file of its own" in result.stderr
+    assert scene.pan.read_bytes() == before and list(tmp_path.iterdir()) == []
 
 
 def test_events_may_take_standard_output(

@@ -18,7 +18,8 @@ from bnnpan_runtime.bundle import Bundle
 from bnnpan_runtime.cli import main
 from bnnpan_runtime.container import read_directory
 from bnnpan_runtime.contract import MANIFEST_NAME, WEIGHTS_NAME
-from bnnpan_runtime.packing import pack_entries
+from bnnpan_runtime.errors import OutputError
+from bnnpan_runtime.packing import pack_entries, replacing
 
 GROUND = Key.number(1)
 
@@ -131,6 +132,16 @@ def test_whatever_fails_the_old_bundle_stays(board: Path, bundle: Bundle):
     (board / "trust.counters.json").write_text('{"schema": 1, "counters": {"bgrn-x4": 2}}')
     assert "older than 2" in kept(10, patch)
     assert names <= listing(board)
+
+
+def test_what_was_looked_at_is_what_gets_the_name(tmp_path: Path):
+    path = tmp_path / "bundle"
+    (tmp_path / ".bundle.partial").write_bytes(b"left by a killed process")
+    with replacing(path, b"first") as partial:
+        with pytest.raises(OutputError, match="being written by another"), replacing(path, b"second"):
+            pass
+        assert partial.read_bytes() == b"first"
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("bundle", b"first")]
 
 
 def test_a_patch_fits_the_old_bundle_whoever_signed_it(board: Path, bundle: Bundle):

@@ -7,6 +7,7 @@ which sub-band it belongs to, off its values: the first of a chain is a Haar sub
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,11 +29,25 @@ def tflite_form(name: str, content: bytes, engine: LarqEngine | LiteRtEngine) ->
     graph = _Graph(content)
     interpreter = engine.open(graph.with_outputs(), "fuse.tflite with taps")
 
-    def look(tile: Tile) -> Values:
+    def outputs(tile: Tile) -> Sequence[NDArray[np.float32]]:
         images = {"pan": tile.pan.transpose(1, 2, 0)[None], "lms": tile.lms.transpose(1, 2, 0)[None]}
-        return graph.values(interpreter.outputs({**images, "affines": tile.affines}))
+        return interpreter.outputs({**images, "affines": tile.affines})
+
+    sub_bands: list[str] = []
+
+    def look(tile: Tile) -> Values:
+        if not sub_bands:
+            sub_bands.extend(graph.sub_bands(outputs(_noise_like(tile))))
+        return graph.values(outputs(tile), sub_bands)
 
     return Form(name, look)
+
+
+def _noise_like(tile: Tile) -> Tile:
+    """Images whose four sub-bands differ, which a uniform tile's do not."""
+    random = np.random.default_rng(1)
+    pan, lms = (random.standard_normal(image.shape).astype(np.float32) for image in (tile.pan, tile.lms))
+    return replace(tile, pan=pan, lms=lms)
 
 
 class _Graph:
@@ -59,16 +74,24 @@ class _Graph:
         self._graph.outputs = [*(int(i) for i in self._graph.outputs), *wanted]
         return written(self._model)
 
-    def values(self, outputs: Sequence[NDArray[np.float32]]) -> Values:
+    def sub_bands(self, outputs: Sequence[NDArray[np.float32]]) -> list[str]:
+        """Whose chain each one is, by what the interpreter gave for images whose sub-bands differ."""
+        _, head, _, *rest = (np.moveaxis(value[0], -1, 0) for value in outputs)
+        features = dict(zip(self._quantized, rest, strict=False))
+        sub_bands = haar(torch.from_numpy(np.ascontiguousarray(head))[None])[0].numpy()
+        apart = [
+            [float(np.abs(features[chain[0]] - expected).sum()) for expected in sub_bands]
+            for chain, _ in self._chains
+        ]
+        return [SUB_BANDS[int(np.argmin(distances))] for distances in apart]
+
+    def values(self, outputs: Sequence[NDArray[np.float32]], sub_bands: Sequence[str]) -> Values:
         """Taps by name, of what the interpreter gave, in the order of `with_outputs`."""
         hrms, head, tail, *rest = (np.moveaxis(value[0], -1, 0) for value in outputs)
         features = dict(zip(self._quantized, rest, strict=False))
         last = dict(zip(self._last, rest[len(features) :], strict=True))
         values: Values = {"head": head, "tail": tail, OUTPUT: hrms}
-        sub_bands = haar(torch.from_numpy(np.ascontiguousarray(head))[None])[0].numpy()
-        for chain, end in self._chains:
-            apart = [float(np.abs(features[chain[0]] - expected).sum()) for expected in sub_bands]
-            sub_band = SUB_BANDS[int(np.argmin(apart))]
+        for (chain, end), sub_band in zip(self._chains, sub_bands, strict=True):
             behind_blocks = [*(features[index] for index in chain[1:]), last[end]]
             values |= {f"block {n + 1} {sub_band}": value for n, value in enumerate(behind_blocks)}
         return values

@@ -13,7 +13,7 @@ from bnnpan_export.scenes import Scene, real_scenes
 from bnnpan_export.taps.bundle import BundleForms, bundle_forms, synthetic_tiles, tile_of
 from bnnpan_export.taps.forms import Tile
 from bnnpan_runtime.bundle import Bundle
-from bnnpan_runtime.errors import VerificationError
+from bnnpan_runtime.errors import ConfigError, VerificationError
 
 __all__ = ["LayerReport", "check_layers", "layer_report", "verify_layers"]
 
@@ -59,10 +59,10 @@ def verify_layers(bundle: Bundle, run: Path | None, data: Path | None) -> LayerR
     run    folder of the network it was exported from: then every pass is in the table, and the reference is
            that network; without it, the bundle's own weights in double precision are
     data   manifest of real imagery, whose validation tiles are looked at instead of synthetic ones
-    """
-    from bnnpan.checkpoint import load_model
 
-    model = None if run is None else load_model(run)[0]
+    Raises `ConfigError` if `run` is a network of other sizes or units.
+    """
+    model = None if run is None else _model_of(bundle, run)
     found, manifest = bundle_forms(bundle, model), bundle.manifest
     if data is None:
         tiles = synthetic_tiles(manifest, bundle.weights(), TILES)
@@ -77,6 +77,24 @@ def verify_layers(bundle: Bundle, run: Path | None, data: Path | None) -> LayerR
 def layer_report(bundle: Bundle, model: PanSharpener, scenes: Sequence[Scene]) -> LayerReport:
     """The forms of a bundle, without the passes, against the trained network on some of the scenes."""
     return _report(bundle_forms(bundle, model, passes=False), _tiles(bundle, scenes))
+
+
+def _model_of(bundle: Bundle, run: Path) -> PanSharpener:
+    from bnnpan.checkpoint import load_model
+    from bnnpan_export.passes.capture import network_shape
+
+    model, manifest = load_model(run)[0], bundle.manifest
+    own = {**vars(network_shape(model.config)), "units": model.config.units}
+    wanted = {**vars(manifest.network), "units": manifest.units}
+    differing = [
+        f"{name} {own[name]} instead of {value}" for name, value in wanted.items() if own[name] != value
+    ]
+    if differing:
+        raise ConfigError(
+            f"{run} is not the network that bundle {manifest.id} was exported from: it has"
+            f" {', '.join(differing)}; name the run of that network"
+        )
+    return model
 
 
 def check_layers(report: LayerReport) -> None:

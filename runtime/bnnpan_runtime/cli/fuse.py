@@ -115,6 +115,7 @@ def command(
 
     if as_json and outputs.events_on_stdout:
         raise click.UsageError("--events - and --json both want standard output; give --events a file")
+    outputs.check_apart(*map(Path, (pan, *ms, out, bundle)), *filter(None, (preview, radiometry)))
     use_provider(provider, backend)
 
     if preview is not None:
@@ -176,7 +177,8 @@ def _print(report: FuseReport) -> None:
     if report.shift.outcome != "off":
         click.echo(f"shift     {report.shift.describe()}")
     if report.saturated_pixels is not None:
-        click.echo(f"saturated {report.saturated_pixels} of {report.pan_pixels} pixels")
+        kept = ", less those of kept tiles" if report.resumed_tiles else ""
+        click.echo(f"saturated {report.saturated_pixels} of {report.pan_pixels} pixels{kept}")
     skipped = f", {report.skipped_tiles} tiles without data skipped" if report.skipped_tiles else ""
     if report.resumed_tiles:
         click.echo(f"resumed   {report.resumed_tiles} tiles of an interrupted run were kept")

@@ -15,6 +15,8 @@ __all__ = ["command"]
 def command(packets: Path) -> None:
     """Print the space packets of `bnnpan fuse --packets` as the JSON lines of `bnnpan fuse --events`.
 
+    Damaged places are skipped; the exit code is then 8.
+
     \b
     Example:
       bnnpan telemetry run.packets
@@ -23,8 +25,9 @@ def command(packets: Path) -> None:
     from bnnpan_runtime.telemetry.json_lines import json_value
     from bnnpan_runtime.telemetry.space_packets import PacketError, read_packets
 
-    try:
-        for record in read_packets(packets.read_bytes()):
-            click.echo(json.dumps(json_value(record), ensure_ascii=False))
-    except PacketError as error:
-        raise VerificationError(f"{packets}: {error}") from error
+    damaged: list[PacketError] = []
+    for record in read_packets(packets.read_bytes(), damaged.append):
+        click.echo(json.dumps(json_value(record), ensure_ascii=False))
+    if damaged:
+        more = f"; {len(damaged)} places are damaged in all" if len(damaged) > 1 else ""
+        raise VerificationError(f"{packets}: {damaged[0]}{more}")

@@ -8,7 +8,7 @@
     gain = 1.0                 # likewise
     dead = [17, 4021]          # columns, counted from 0; leave out if there are none
 
-    [[ms]]                     # one per band, in their order in the MS raster
+    [[ms]]                     # one per band of the MS files, in their order there, used or not
     dark = 8.5
     gain = [1.02, 0.99, ...]
 

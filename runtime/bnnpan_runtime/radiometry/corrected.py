@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -45,8 +45,12 @@ class CorrectedScene(Scene):
 
 
 def corrected(scene: Scene, calibration_file: str | os.PathLike[str]) -> CorrectedScene:
-    """The scene, corrected by a calibration file for rasters of its sizes. Raises SceneError."""
-    radiometry = read_radiometry(calibration_file, scene.pan.width, scene.ms.width, scene.bands)
+    """The scene, corrected by a calibration file for its camera. Raises SceneError.
+
+    The file tells of all bands of the MS files, in their order there; the scene may take some, in another.
+    """
+    camera = read_radiometry(calibration_file, scene.pan.width, scene.ms.width, scene.file_bands)
+    radiometry = replace(camera, ms=tuple(camera.ms[place] for place in scene.order))
     return CorrectedScene(**{f.name: getattr(scene, f.name) for f in fields(scene)}, radiometry=radiometry)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 from bnnpan_runtime.contract import Phase
@@ -25,7 +26,10 @@ from bnnpan_runtime.registration.shift import Outcome, Register, Shift
 from bnnpan_runtime.resample import Resampler
 from bnnpan_runtime.storage import raster_cache
 
-__all__ = ["Outcome", "Register", "Shift", "find_shift", "shifted"]
+__all__ = ["SHIFT_TAG", "Outcome", "Register", "Shift", "find_shift", "grid_of_product", "shifted"]
+
+SHIFT_TAG = "BNNPAN_SHIFT"
+"""Of a product: the shift that was applied to its MS; without it there was none."""
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +67,19 @@ def shifted(grid: Grid, shift: Shift) -> Grid:
         row_offset=grid.row_offset + shift.applied_row,
         col_offset=grid.col_offset + shift.applied_col,
     )
+
+
+def grid_of_product(grid: Grid, tags: Mapping[str, str]) -> Grid:
+    """The grid that a product with these tags was made on, where the files of its scene say `grid`.
+
+    Raises ValueError for a tag that no product has.
+    """
+    if SHIFT_TAG not in tags:
+        return grid
+    shift = Shift.of_tag(tags[SHIFT_TAG])
+    if max(abs(shift.applied_row), abs(shift.applied_col)) > largest_shift(grid.ratio):
+        raise ValueError("larger than any that is corrected")
+    return shifted(grid, shift)
 
 
 def _give_back() -> None:

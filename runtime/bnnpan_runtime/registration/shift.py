@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass
 from typing import Literal
 
 __all__ = ["STEP", "Outcome", "Register", "Shift"]
+
+_TAG = re.compile(r"row=(\S+) col=(\S+) \((applied|given)\)", re.ASCII)
 
 STEP = 1 / 64
 """PAN pixels. A shift is applied in whole steps, far below what can be measured, so that the last bits of a
@@ -49,6 +53,21 @@ class Shift:
     def is_applied(self) -> bool:
         """Whether the interpolation is any different from that of the grids."""
         return (self.applied_row, self.applied_col) != (0.0, 0.0)
+
+    @property
+    def tag(self) -> str:
+        """What a product says of a shift that is applied: the very numbers."""
+        return f"row={self.applied_row!r} col={self.applied_col!r} ({self.outcome})"
+
+    @classmethod
+    def of_tag(cls, tag: str) -> Shift:
+        """The shift that was applied to a product of this tag. Raises ValueError."""
+        if (words := _TAG.fullmatch(tag)) is None:
+            raise ValueError("not rows, columns and why")
+        row, col = float(words[1]), float(words[2])
+        if not (math.isfinite(row) and math.isfinite(col)):
+            raise ValueError("not finite")
+        return cls("given", applied_row=row, applied_col=col)
 
     def describe(self) -> str:
         """One line for people."""

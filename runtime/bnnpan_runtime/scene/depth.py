@@ -48,8 +48,9 @@ def _declared_depth(scene: Scene) -> int | None:
         part.dataset.tags(part.bands[0], ns="IMAGE_STRUCTURE").get("NBITS")
         for part in (*scene.pan.parts, *scene.ms.parts)
     ]
-    if not all(said):
+    depths = [int(text) for text in said if text is not None and text.isdecimal()]
+    if len(depths) < len(said):
         return None
-    depth = max(map(int, said))
+    depth = max(depths)
     _log.info("%s: %d bits, as the files declare", scene.pan.name, depth)
     return depth

@@ -96,7 +96,7 @@ def declared_value(raster: DatasetReader, band: int) -> float | None:
         with np.errstate(over="ignore"):
             return float(dtype.type(value))
     limits = np.iinfo(dtype)
-    return int(value) if value in range(limits.min, limits.max + 1) else None
+    return int(value) if limits.min <= value <= limits.max and value == int(value) else None
 
 
 def mask_band(raster: DatasetReader, band: int) -> int | None:

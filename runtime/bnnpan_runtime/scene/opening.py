@@ -85,7 +85,7 @@ def open_pair(
         if not files:
             raise SceneError("no MS is given; name one file, or one per band")
         _check_files(files)
-        ms_raster, choice = _ms_raster(files, options, wanted, taker)
+        ms_raster, choice, file_bands = _ms_raster(files, options, wanted, taker)
         _check_dtypes(pan_raster, ms_raster)
         notes = [_band_note(ms_raster, files, choice, wanted)] if wanted or options.bands else []
         grid, area, remarks = placed(pan_raster.first, ms_raster.first, options)
@@ -98,6 +98,7 @@ def open_pair(
             ground=ground_of(pan_raster.first, ms_raster.first).part(area),
             roles=choice.roles,
             order=choice.order,
+            file_bands=file_bands,
             notes=(*notes, *remarks),
         )
 
@@ -110,7 +111,7 @@ def _pan_raster(dataset: DatasetReader) -> Raster:
             f"{dataset.name}: PAN must have one band, this has {len(bands)}; are PAN and MS swapped?"
         )
     _check_no_palette(dataset)
-    return whole_raster([Part(dataset, tuple(bands), alpha[0] if alpha else None)])
+    return _raster_of_dn([Part(dataset, tuple(bands), alpha[0] if alpha else None)])
 
 
 def _check_no_palette(dataset: DatasetReader) -> None:
@@ -141,7 +142,8 @@ def _check_files(files: list[DatasetReader]) -> None:
 
 def _ms_raster(
     files: list[DatasetReader], options: SceneOptions, wanted: Sequence[str] | None, taker: str
-) -> tuple[Raster, Choice]:
+) -> tuple[Raster, Choice, int]:
+    """MS, how its bands were chosen, and of how many."""
     alphas = [alpha_bands(dataset) for dataset in files]
     everything = sum(dataset.count for dataset in files)
     # GDAL calls a fourth band of bytes transparency where its writer said nothing.
@@ -163,7 +165,7 @@ def _ms_raster(
             parts[-1] = replace(parts[-1], bands=(*parts[-1].bands, band))
         else:
             parts.append(Part(dataset, (band,), alpha))
-    return whole_raster(parts), choice
+    return _raster_of_dn(parts), choice, len(bands)
 
 
 def _band_name(dataset: DatasetReader, band: int, alone: bool) -> BandName:
@@ -185,14 +187,19 @@ def _band_note(ms: Raster, files: list[DatasetReader], choice: Choice, wanted: S
     return note
 
 
-def _check_dtypes(pan: Raster, ms: Raster) -> None:
-    for raster in (pan, ms):
-        others = {str(dtype) for dtype in raster.per_plane("dtypes")} - set(_DTYPES)
+def _raster_of_dn(parts: Sequence[Part]) -> Raster:
+    """Their planes. Raises SceneError for pixels that are no DN, before anything else is made of them."""
+    for part in parts:
+        others = {str(part.dataset.dtypes[band - 1]) for band in part.bands} - set(_DTYPES)
         if others:
             raise SceneError(
-                f"{raster.name}: pixels are {min(others)}, must be DN of {', '.join(_DTYPES[:-1])} or"
+                f"{part.dataset.name}: pixels are {min(others)}, must be DN of {', '.join(_DTYPES[:-1])} or"
                 f" {_DTYPES[-1]}"
             )
+    return whole_raster(parts)
+
+
+def _check_dtypes(pan: Raster, ms: Raster) -> None:
     if {pan.dtype} != set(ms.per_plane("dtypes")):
         raise SceneError(f"{pan.name}: PAN is {pan.dtype}, MS is {ms.dtype}; store both with the same dtype")
 

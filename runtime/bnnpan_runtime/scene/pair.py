@@ -42,6 +42,7 @@ class Scene:
     ground      where that part lies
     roles       names of the bands, None where nothing says them
     order       of each band, its place among the bands of the files that are no masks
+    file_bands  how many those are
     notes       what was taken for granted and what was left out
     """
 
@@ -53,6 +54,7 @@ class Scene:
     ground: Ground
     roles: tuple[str | None, ...]
     order: tuple[int, ...]
+    file_bands: int
     notes: tuple[str, ...] = ()
 
     @staticmethod

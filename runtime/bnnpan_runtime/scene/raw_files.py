@@ -29,7 +29,8 @@ def check_size(raster: DatasetReader) -> None:
     paths = [path for path in raster.files if not path.lower().endswith(_HEADERS) and os.path.isfile(path)]
     found = sum(map(os.path.getsize, paths))
     needed = raster.height * raster.width * sum(np.dtype(dtype).itemsize for dtype in raster.dtypes)
-    needed += int(raster.tags(ns="ENVI").get("header_offset", 0))
+    offset = raster.tags(ns="ENVI").get("header_offset", "").strip()
+    needed += int(offset) if offset.isdecimal() else 0  # GDAL takes other text for 0
     if raster.driver == "PCIDSK" and paths:
         needed = max(needed, _size_of_pcidsk(paths[0]))
     if paths and found < needed:

@@ -16,18 +16,21 @@ from pathlib import Path
 
 from bnnpan_runtime.errors import OutputError, one_line
 from bnnpan_runtime.telemetry.emit import Happening, Record
-from bnnpan_runtime.telemetry.table import TILES_DONE
+from bnnpan_runtime.telemetry.table import FAILED, PRODUCT_COMMITTED, SIGNALLED, TILES_DONE
 
 __all__ = ["SHORTEST_SECONDS", "Heartbeat"]
 
 SHORTEST_SECONDS = 1.0
 """Between two beats, so that flash memory does not wear out."""
 
+_ENDS = (PRODUCT_COMMITTED, FAILED, SIGNALLED)
+"""Nothing comes after these: who looks later should find them."""
+
 _log = logging.getLogger(__name__)
 
 
 class Heartbeat:
-    """A sink that replaces `path` atomically by a small JSON object, at most once a second.
+    """A sink that replaces `path` atomically by a small JSON object, at most once a second and at the end.
 
     The object holds `time` (seconds since 1970), `pid`, `last` (the last event) and `tiles_done`. Raises
     OutputError if the file cannot be written at first; later it only grows old, for a watchdog to see.
@@ -44,12 +47,13 @@ class Heartbeat:
             raise OutputError(f"{path}: the heartbeat cannot be written ({one_line(error)})") from error
 
     def __call__(self, record: Record) -> None:
-        """Beat, unless the last beat is younger than a second."""
+        """Beat, unless the last beat is younger than a second and the run goes on."""
+        ends = isinstance(record, Happening) and record.event in _ENDS
         if isinstance(record, Happening):
             self._last = record.event.name
         else:
             self._tiles_done = int(record.values.get(TILES_DONE, self._tiles_done))
-        if self._clock() - self._beat_at < SHORTEST_SECONDS:
+        if not ends and self._clock() - self._beat_at < SHORTEST_SECONDS:
             return
         self._beat_at = self._clock()
         try:

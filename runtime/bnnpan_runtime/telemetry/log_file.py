@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from bnnpan_runtime.errors import OutputError, one_line
@@ -37,13 +38,20 @@ class LogFile:
         """Write one record, if the file still works."""
         if not self._works:
             return
+        written = 0
         try:
-            written = os.write(self._descriptor, record)
             while written < len(record):
                 written += os.write(self._descriptor, record[written:])
         except OSError as error:
             self._works = False
+            self._take_back(written)
             _log.warning("%s: telemetry ends here (%s)", self._name, one_line(error))
+
+    def _take_back(self, written: int) -> None:
+        """Remove half a record from the end: the next run appends to this file."""
+        with suppress(OSError):  # a pipe has no end
+            if written:
+                os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - written)
 
     def close(self) -> None:
         """Close the file."""

@@ -18,8 +18,10 @@ from bnnpan_runtime.telemetry.emit import SILENT, Telemetry
 if TYPE_CHECKING:
     from bnnpan_runtime.contract import FuseReport, Plan, Tile, Window
     from bnnpan_runtime.method import Method
+    from bnnpan_runtime.registration.shift import Shift
     from bnnpan_runtime.scene import Scene
     from bnnpan_runtime.scene_units import SceneUnits
+    from bnnpan_runtime.telemetry.table import Value
 
 __all__ = ["Narrator", "telling_the_end"]
 
@@ -75,18 +77,7 @@ class Narrator:
         )
         for note in scene.notes:
             self.telemetry.emit(table.SCENE_ASSUMED, note=note)
-        shift = method.shift
-        if shift.row is not None and shift.col is not None:
-            self.telemetry.emit(
-                table.SHIFT_FOUND,
-                row=shift.row,
-                col=shift.col,
-                applied_row=shift.applied_row,
-                applied_col=shift.applied_col,
-                agreeing=shift.agreeing,
-                windows=shift.windows,
-                outcome=str(shift.outcome),
-            )
+        self._registered(method.shift)
         self.telemetry.emit(
             table.METHOD_CHOSEN,
             method=method.name,
@@ -97,6 +88,19 @@ class Narrator:
         )
         if method.fallback_reason is not None:
             self.telemetry.emit(table.NETWORK_REFUSED, method=method.name, reason=method.fallback_reason)
+
+    def _registered(self, shift: Shift) -> None:
+        outcome: dict[str, Value] = {
+            "applied_row": shift.applied_row,
+            "applied_col": shift.applied_col,
+            "agreeing": shift.agreeing,
+            "windows": shift.windows,
+            "outcome": shift.outcome,
+        }
+        if shift.row is None or shift.col is None:
+            self.telemetry.emit(table.SHIFT_NOT_MEASURED, **outcome)
+        else:
+            self.telemetry.emit(table.SHIFT_FOUND, row=shift.row, col=shift.col, **outcome)
 
     def _planned(self, plan: Plan) -> None:
         for term, size_bytes in plan.terms.items():
@@ -161,6 +165,8 @@ class Narrator:
                 budget_bytes=report.budget_bytes,
                 predicted_peak_bytes=report.predicted_peak_bytes,
             )
+        if report.saturated_pixels is not None:
+            self.telemetry.emit(table.SATURATED, pixels=report.saturated_pixels, pan_pixels=report.pan_pixels)
         self.telemetry.emit(
             table.PRODUCT_COMMITTED,
             product=report.product,

@@ -8,6 +8,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bnnpan_runtime.errors import OutputError
 from bnnpan_runtime.telemetry.emit import Recorder, Sink, Telemetry
 from bnnpan_runtime.telemetry.heartbeat import Heartbeat
 from bnnpan_runtime.telemetry.json_lines import JsonLines
@@ -31,6 +32,16 @@ class Outputs:
     def events_on_stdout(self) -> bool:
         """Whether standard output belongs to the events."""
         return self.events == Path("-")
+
+    def check_apart(self, *taken: Path) -> None:
+        """Raise OutputError if two outputs share a file, or one is `taken` by the run: it would spoil."""
+        files = {path.resolve() for path in taken}
+        for path in (self.events, self.packets, self.heartbeat):
+            if path is None or path == Path("-") or (path.exists() and not path.is_file()):
+                continue  # devices and pipes may be shared
+            if path.resolve() in files:
+                raise OutputError(f"{path} has another part in this run; give telemetry a file of its own")
+            files.add(path.resolve())
 
     @contextmanager
     def opened(self, *others: Sink) -> Iterator[Telemetry]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import struct
 from binascii import crc_hqx
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from bnnpan_runtime.telemetry.emit import Happening, Record, Sample
 from bnnpan_runtime.telemetry.table import CHANNELS, EVENTS, Kind, Value
@@ -79,23 +80,48 @@ class SpacePackets:
         self._append(packet + _CRC.pack(crc_hqx(packet, 0xFFFF)))
 
 
-def read_packets(content: bytes) -> Iterator[Record]:
-    """Records of a file of packets, of whatever APID. Raises PacketError where it is damaged or not ours."""
+def read_packets(content: bytes, damaged: Callable[[PacketError], None] | None = None) -> Iterator[Record]:
+    """Records of a file of packets, of whatever APID.
+
+    Where the file is damaged or not ours, `damaged` is told, and reading goes on at the next whole packet: a
+    power cut tears the end of a log, to which the next run appends. Without it, raises PacketError.
+    """
     position = 0
     while position < len(content):
-        if len(content) - position < _PRIMARY.size:
-            raise PacketError(
-                f"byte {position}: {len(content) - position} bytes are left, too few for a packet"
-            )
-        end = position + _PRIMARY.size + _PRIMARY.unpack_from(content, position)[2] + 1
-        packet = content[position:end]
-        if end > len(content) or crc_hqx(packet, 0xFFFF) != 0:
-            raise PacketError(f"byte {position}: the packet is cut off or its CRC is wrong")
         try:
-            yield _record(packet)
-        except (KeyError, struct.error, UnicodeDecodeError, ValueError) as error:
-            raise PacketError(f"byte {position}: not a packet of this dictionary ({error!r})") from error
-        position = end
+            record, end = _read_packet(content, position)
+        except PacketError as error:
+            if damaged is None:
+                raise
+            damaged(error)
+            position = _next_packet(content, position + 1)
+        else:
+            yield record
+            position = end
+
+
+def _read_packet(content: bytes, position: int) -> tuple[Record, int]:
+    """The record that begins there, and where it ends. Raises PacketError."""
+    if len(content) - position < _PRIMARY.size:
+        raise PacketError(f"byte {position}: {len(content) - position} bytes are left, too few for a packet")
+    end = position + _PRIMARY.size + _PRIMARY.unpack_from(content, position)[2] + 1
+    packet = content[position:end]
+    if end > len(content) or crc_hqx(packet, 0xFFFF) != 0:
+        raise PacketError(f"byte {position}: the packet is cut off or its CRC is wrong")
+    try:
+        return _record(packet), end
+    except (KeyError, struct.error, UnicodeDecodeError, ValueError) as error:
+        raise PacketError(f"byte {position}: not a packet of this dictionary ({error!r})") from error
+
+
+def _next_packet(content: bytes, position: int) -> int:
+    """Where the next whole packet begins; the end of the content if none follows."""
+    for start in range(position, len(content) - _PRIMARY.size):
+        if content[start] >> 3 == _TELEMETRY_WITH_SECONDARY_HEADER >> 11 and content[start + 2] >> 6 == 3:
+            with suppress(PacketError):
+                _read_packet(content, start)
+                return start
+    return len(content)
 
 
 def _packed_time(time_ns: int) -> bytes:

@@ -124,6 +124,18 @@ SHIFT_FOUND = Event(
         *_text("outcome"),
     ),
 )
+SHIFT_NOT_MEASURED = Event(
+    0x010C,
+    "shift_not_measured",
+    Severity.ACTIVITY_HIGH,
+    "the shift between PAN and MS is not measured, {agreeing} of {windows} windows agree; corrected are"
+    " {applied_row:.3f}, {applied_col:.3f} PAN pixels (down, right): {outcome}",
+    (
+        *(Argument(name, "f64", "PAN pixels") for name in ("applied_row", "applied_col")),
+        *_count("agreeing", "windows"),
+        *_text("outcome"),
+    ),
+)
 METHOD_CHOSEN = Event(
     0x0103,
     "method_chosen",
@@ -304,6 +316,13 @@ SIGNALLED = Event(
     Severity.WARNING_HIGH,
     "stopped by {name} (signal {number})",
     (Argument("number", "u8"), *_text("name")),
+)
+SATURATED = Event(
+    0x0406,
+    "saturated",
+    Severity.ACTIVITY_HIGH,
+    "{pixels} of the {pan_pixels} pixels of the product come from saturated ones, less those of kept tiles",
+    tuple(Argument(name, "u64", "PAN pixels") for name in ("pixels", "pan_pixels")),
 )
 
 # Channels: 0x08__
