@@ -10,9 +10,18 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from bnnpan.data.lms import under_samples
 from bnnpan.data.pairs import Pair
-from bnnpan.data.wald import seen_by_ms
-from bnnpan_runtime.scene_units import Moments, SceneUnits, add_shares, block_means, moments, scene_units
+from bnnpan.data.wald import sampled_by_ms, seen_by_ms
+from bnnpan_runtime.scene_units import (
+    Moments,
+    SceneUnits,
+    add_shares,
+    block_means,
+    curvature,
+    moments,
+    scene_units,
+)
 
 __all__ = [
     "Appearance",
@@ -30,6 +39,7 @@ class Patch:
     """A window of a pair in DN, and its PAN as a mix: `pan` is `pan_mix` of the PAN's sources, maybe noisy.
 
     The sources are the pair's sharp bands, then its own PAN. `window` indexes the last two axes of the pair.
+    `variants` says which of the pair's variants each band of the LMS is; None: the pair's own LMS.
     """
 
     pair: Pair
@@ -38,6 +48,7 @@ class Patch:
     lms: NDArray[np.float32]
     gt: NDArray[np.float32]
     pan_mix: NDArray[np.float64]
+    variants: NDArray[np.int64] | None = None
 
 
 Images = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
@@ -87,6 +98,7 @@ class SceneAppearance:
     def __init__(self, pairs: Sequence[Pair]) -> None:
         self._moments: Mapping[str, Moments] = {pair.name: _moments(pair) for pair in pairs}
         self._low: Mapping[str, Sources] = {pair.name: _low(pair) for pair in pairs}
+        self._details = {pair.name: _details(pair) for pair in pairs}
 
     def __call__(self, patch: Patch, random: Generator) -> tuple[Images, Bands, Bands]:  # noqa: D102
         mean, covariance = self._moments[patch.pair.name]
@@ -94,18 +106,28 @@ class SceneAppearance:
         choice = np.zeros((bands + 1, len(mean)))
         choice[:bands, :bands] = np.eye(bands)
         choice[bands, bands:] = patch.pan_mix
-        units = scene_units(choice @ mean, choice @ covariance @ choice.T)
+        units = scene_units(choice @ mean, choice @ covariance @ choice.T, self._chosen_details(patch))
         # Without the noise of a simulated PAN, little of which passes.
         pan_low = np.tensordot(patch.pan_mix, self._low[patch.pair.name][patch.window], 1)[None]
         images = in_units(units, patch.pan, patch.lms, patch.gt, pan_low)
         return images, *band_units(units, patch.pair.dn_scale)
 
+    def _chosen_details(self, patch: Patch) -> NDArray[np.float64]:
+        details, bands = self._details[patch.pair.name], len(patch.gt)
+        choice = np.zeros((bands + 1, len(details)))
+        for band in range(bands):
+            variant = 0 if patch.variants is None else 1 + int(patch.variants[band])
+            choice[band, variant * bands + band] = 1
+        choice[bands, -len(patch.pan_mix) :] = patch.pan_mix
+        return np.asarray(choice @ details @ choice.T)
+
 
 def pair_units(pair: Pair) -> SceneUnits:
     """Scene units of a whole pair as it is, from all its valid blocks."""
-    mean, covariance = _moments(pair)
-    kept = [*range(len(pair.gt)), len(mean) - 1]
-    return scene_units(mean[kept], covariance[np.ix_(kept, kept)])
+    (mean, covariance), details = _moments(pair), _details(pair)
+    bands = range(len(pair.gt))
+    kept, seen = [*bands, len(mean) - 1], [*bands, len(details) - 1]
+    return scene_units(mean[kept], covariance[np.ix_(kept, kept)], details[np.ix_(seen, seen)])
 
 
 def band_units(units: SceneUnits, dn_scale: float) -> tuple[Bands, Bands]:
@@ -134,6 +156,14 @@ def in_units(
         detail = ((pan - pan_low) / pan_scale).astype(np.float32)
         add_shares(units.injected, detail[0], bands)
     return (pan - np.float32(units.pan_offset)) / pan_scale, bands, (gt - offset) / scale
+
+
+def _details(pair: Pair) -> NDArray[np.float64]:
+    """Products of the curvature of MS, its variants, and what a PAN may be mixed from as MS sees it."""
+    sources = sampled_by_ms(np.concatenate([pair.sharp, pair.pan]), pair.ratio, pair.phase)
+    planes = np.concatenate([pair.ms, pair.ms_variants.reshape(-1, *pair.ms.shape[1:]), sources])
+    bends = curvature(planes, under_samples(pair.valid, pair.ratio, pair.phase))
+    return np.asarray(bends @ bends.T)
 
 
 def _low(pair: Pair) -> Sources:

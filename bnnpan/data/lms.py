@@ -9,6 +9,7 @@ equals the toolbox's cascade of doublings wherever `t` is dyadic.
 from __future__ import annotations
 
 from functools import lru_cache
+from math import ceil
 from typing import Any, Literal
 
 import numpy as np
@@ -17,7 +18,15 @@ from scipy.ndimage import correlate1d
 
 from bnnpan_runtime.contract import Phase
 
-__all__ = ["REACH", "Boundary", "interp23tap", "interpolation_taps", "sample_position"]
+__all__ = [
+    "REACH",
+    "Boundary",
+    "interp23tap",
+    "interpolation_taps",
+    "sample_position",
+    "samples_on",
+    "under_samples",
+]
 
 Boundary = Literal["circular", "edge"]
 
@@ -67,6 +76,19 @@ def sample_position(ratio: int, phase: Phase) -> float:
     "centred": `(ratio - 1) / 2`, the true centre of the MS pixel (1.5 at ratio 4).
     """
     return ratio // 2 if phase == "toolbox" else (ratio - 1) / 2
+
+
+def under_samples(mask: NDArray[np.bool_], ratio: int, phase: Phase) -> NDArray[np.bool_]:
+    """The values of `mask` `(height, width)` on the PAN grid where MS samples lie."""
+    first = int(sample_position(ratio, phase) + 0.5)
+    return mask[first::ratio, first::ratio]
+
+
+def samples_on(start: int, count: int, ratio: int, phase: Phase) -> slice:
+    """The MS samples that lie on PAN positions `start .. start + count - 1`."""
+    position = sample_position(ratio, phase)
+    first, end = (ceil((edge - 0.5 - position) / ratio) for edge in (start, start + count))
+    return slice(first, end)
 
 
 def interp23tap(

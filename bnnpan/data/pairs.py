@@ -71,6 +71,8 @@ class Pair:
     simulated_pan: bool
     lms_variants: NDArray[np.float32]
     """`(variants, bands, height, width)`: the LMS as other MTF gains would give it; may hold no variant."""
+    ms_variants: NDArray[np.float32]
+    """`(variants, bands, height / ratio, width / ratio)`: what they are interpolated from."""
     phase: Phase
     """Where MS samples lie on the PAN grid."""
 
@@ -139,9 +141,7 @@ def _load_pair(
     gt, sharp, valid = _crop(gt, ratio), _crop(sharp, ratio), _crop(valid, ratio)
     pan = sharp.mean(axis=0, keepdims=True) if pan is None else _crop(pan, ratio)
     ms = _degrade(gt, gains, ratio, phase) if given_ms is None else given_ms
-    variants = [
-        _interpolate(_degrade(gt, [gain] * len(gt), ratio, phase), ratio, phase) for gain in variant_gains
-    ]
+    variants = [_degrade(gt, [gain] * len(gt), ratio, phase) for gain in variant_gains]
     return Pair(
         name=item["name"],
         sensor=item.get("sensor", ""),
@@ -156,7 +156,10 @@ def _load_pair(
         valid=away_from_nodata(valid, ratio),
         dn_scale=float(2 ** item["bit_depth"] - 1),
         simulated_pan="pan" not in item["files"],
-        lms_variants=np.array(variants, np.float32).reshape(len(variants), *gt.shape),
+        lms_variants=np.array(
+            [_interpolate(variant, ratio, phase) for variant in variants], np.float32
+        ).reshape(len(variants), *gt.shape),
+        ms_variants=np.array(variants, np.float32).reshape(len(variants), *ms.shape),
         phase=phase,
     )
 

@@ -180,6 +180,7 @@ class PanCollection:
             dn_scale=float(2**self.bit_depth - 1),
             simulated_pan=False,
             lms_variants=np.empty((0, *gt.shape), np.float32),
+            ms_variants=np.empty((0, *ms.shape), np.float32),
             phase="toolbox",
         )
 

@@ -109,22 +109,23 @@ class PatchSampler:
         origins = self._origins[pair.name]
         row, column = divmod(int(origins[random.integers(len(origins))]), pair.gt.shape[2])
         window = np.s_[..., row : row + self._patch, column : column + self._patch]
-        lms = self._lms(pair, window)
+        lms, variants = self._lms(pair, window)
         mix, noise = self._pan_mix(pair)
         pan = np.tensordot(mix, np.concatenate([pair.sharp[window], pair.pan[window]]), 1)[None]
         if noise:
             pan = pan + random.standard_normal(pan.shape) * (noise * pan.mean())
-        patch = Patch(pair, window, np.asarray(pan, np.float32), lms, pair.gt[window], mix)
+        patch = Patch(pair, window, np.asarray(pan, np.float32), lms, pair.gt[window], mix, variants)
         images, level, contrast = self._appearance(patch, random)
         turn = random.random(3) < 0.5 if self._augmentation.flips else np.zeros(3, bool)
         pan, lms, truth = (turned(image, turn) for image in images)
         return Batch(pan, lms, truth, level, contrast)
 
-    def _lms(self, pair: Pair, window: Any) -> NDArray[np.float32]:
+    def _lms(self, pair: Pair, window: Any) -> tuple[NDArray[np.float32], NDArray[np.int64] | None]:
+        """LMS of a patch, and which of the pair's variants each band is; None: its own LMS."""
         if not self._augmentation.vary_mtf or not len(pair.lms_variants):
-            return np.asarray(pair.lms[window])
+            return np.asarray(pair.lms[window]), None
         picks = self._random.integers(len(pair.lms_variants), size=len(pair.lms))
-        return np.stack([pair.lms_variants[pick, band][window] for band, pick in enumerate(picks)])
+        return np.stack([pair.lms_variants[pick, band][window] for band, pick in enumerate(picks)]), picks
 
     def _pan_mix(self, pair: Pair) -> tuple[NDArray[np.float64], float]:
         """What the PAN is mixed from, sharp bands then the pair's own PAN, and the relative noise on it."""

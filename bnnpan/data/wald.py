@@ -28,6 +28,7 @@ __all__ = [
     "gaussian_low_pass",
     "mtf_filter",
     "mtf_kernel",
+    "sampled_by_ms",
     "seen_by_ms",
     "shrink_pan",
 ]
@@ -114,6 +115,12 @@ def seen_by_ms(sharp: ArrayLike, ratio: int, phase: Phase) -> NDArray[np.float64
     `(..., height, width)` of any size. In both phases through a Gaussian of sum 1 and with repeated borders,
     as `bnnpan_runtime.shrink` makes it: samples beyond the image repeat the outermost that lies on it.
     """
+    height, width = np.shape(sharp)[-2:]
+    return interp23tap(sampled_by_ms(sharp, ratio, phase), ratio, phase, "edge")[..., :height, :width]
+
+
+def sampled_by_ms(sharp: ArrayLike, ratio: int, phase: Phase) -> NDArray[np.float64]:
+    """Sharp images as an MS channel would sample them, `(..., height / ratio, width / ratio)`, rounded up."""
     image = np.asarray(sharp, np.float64)
     size = image.shape[-2:]
     whole = np.pad(image, [(0, 0)] * (image.ndim - 2) + [(0, -length % ratio) for length in size], "edge")
@@ -121,7 +128,7 @@ def seen_by_ms(sharp: ArrayLike, ratio: int, phase: Phase) -> NDArray[np.float64
     for axis, length in zip((-2, -1), size, strict=True):
         last = math.ceil((length - 0.5 - sample_position(ratio, phase)) / ratio) - 1
         samples = samples.take(np.arange(samples.shape[axis]).clip(max=max(last, 0)), axis)
-    return interp23tap(samples, ratio, phase, "edge")[..., : size[0], : size[1]]
+    return samples
 
 
 def _sampled(image: ArrayLike, gain: float, ratio: int, phase: Phase = "centred") -> NDArray[np.float64]:

@@ -10,12 +10,13 @@ import torch
 from numpy.typing import NDArray
 
 from bnnpan.data.appearance import in_units
+from bnnpan.data.lms import samples_on, under_samples
 from bnnpan.data.pairs import Pair
-from bnnpan.data.wald import seen_by_ms
+from bnnpan.data.wald import sampled_by_ms, seen_by_ms
 from bnnpan.model import PanSharpener
 from bnnpan_runtime.contract import Calibration, Phase, Window
 from bnnpan_runtime.errors import SceneError
-from bnnpan_runtime.scene_units import SceneUnits, block_means, moments, scene_units
+from bnnpan_runtime.scene_units import SceneUnits, block_means, curvature, moments, products, scene_units
 
 __all__ = ["Fusable", "fuse_frozen", "fuse_pair"]
 
@@ -31,6 +32,8 @@ class Fusable(Protocol):
     def pan(self) -> Image: ...  # noqa: D102
     @property
     def lms(self) -> Image: ...  # noqa: D102
+    @property
+    def ms(self) -> Image: ...  # noqa: D102
     @property
     def valid(self) -> NDArray[np.bool_]: ...  # noqa: D102
     @property
@@ -78,14 +81,18 @@ def fuse_frozen(model: PanSharpener, scene: Fusable, truth: Image | None = None)
 def _units(model: PanSharpener, scene: Fusable, cut: Sequence[tuple[Any, ...]]) -> SceneUnits:
     if model.config.units == "bit_depth":
         return SceneUnits.of_bit_depth(scene.dn_scale, len(scene.lms))
-    samples = []
+    samples, bends = [], []
+    planes = np.concatenate([scene.ms, sampled_by_ms(scene.pan, scene.ratio, scene.phase)])
+    measured_samples = under_samples(scene.valid, scene.ratio, scene.phase)
     for patch in cut:
         whole = block_means(scene.valid[patch]) == 1
         samples += [np.concatenate([block_means(image[patch])[:, whole] for image in (scene.lms, scene.pan)])]
+        rows, cols = (samples_on(s.start, s.stop - s.start, scene.ratio, scene.phase) for s in patch[1:])
+        bends.append(curvature(planes[:, rows, cols], measured_samples[rows, cols]))
     measured = np.concatenate(samples, axis=1)
     if not measured.size:
         raise SceneError(f"{scene.name}: no calibration patch holds data: use a scene with more of it")
-    return scene_units(*moments(measured))
+    return scene_units(*moments(measured), products(np.concatenate(bends, axis=1)))
 
 
 def _pixels(window: Window) -> tuple[Any, ...]:

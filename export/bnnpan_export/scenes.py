@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from bnnpan.data.appearance import in_units
+from bnnpan.data.appearance import in_units, pair_units
 from bnnpan.data.lms import interp23tap
-from bnnpan.data.wald import seen_by_ms
+from bnnpan.data.wald import sampled_by_ms, seen_by_ms
 from bnnpan_runtime.contract import Calibration, Phase, Units
 from bnnpan_runtime.errors import ConfigError
 from bnnpan_runtime.scene_units import SceneUnits, image_units
@@ -43,17 +43,13 @@ class Scene:
         name: str,
         pan: NDArray[Any],
         lms: NDArray[Any],
-        units: Units,
+        units: SceneUnits,
         dn_scale: float,
         pan_low: NDArray[Any] | None = None,
     ) -> Scene:
-        """PAN and LMS in DN, and for scene units the PAN as MS sees it (`seen_by_ms`).
-
-        Scene units are those of the whole scene, which its patches cover.
-        """
-        found = SceneUnits.of_bit_depth(dn_scale, len(lms)) if units == "bit_depth" else image_units(pan, lms)
+        """PAN and LMS in DN, and for scene units the PAN as MS sees it (`seen_by_ms`)."""
         pan, lms = pan.astype(np.float32), lms.astype(np.float32)
-        return cls(name, dn_scale, found, *in_units(found, pan, lms, lms, pan_low)[:2])
+        return cls(name, dn_scale, units, *in_units(units, pan, lms, lms, pan_low)[:2])
 
     def in_dn(self, hrms: Float32) -> Float32:
         """HRMS `(bands, side, side)` in DN, not rounded."""
@@ -75,10 +71,16 @@ class RawScene:
     ratio: int
 
     def scene(self, name: str, phase: Phase, units: Units, dn_scale: float) -> Scene:
-        """Interpolate the MS, its outermost pixels repeated beyond the edge, and go to network units."""
+        """Interpolate the MS, its outermost pixels repeated beyond the edge, and go to network units.
+
+        Scene units are those of the whole scene, which its patches cover.
+        """
         pan, (height, width) = self.pan[None], self.pan.shape
         lms = interp23tap(self.ms, self.ratio, phase, "edge")[:, :height, :width]
-        return Scene.of_dn(name, pan, lms, units, dn_scale, seen_by_ms(pan, self.ratio, phase))
+        if units == "bit_depth":
+            return Scene.of_dn(name, pan, lms, SceneUnits.of_bit_depth(dn_scale, len(lms)), dn_scale)
+        found = image_units(pan, lms, self.ms, sampled_by_ms(pan, self.ratio, phase)[0])
+        return Scene.of_dn(name, pan, lms, found, dn_scale, seen_by_ms(pan, self.ratio, phase))
 
 
 def synthetic_scene(
@@ -120,11 +122,13 @@ def real_scenes(
     for pair in load_pairs(manifest, "val", band_roles, ratio, phase):
         height, width = pair.pan.shape[1:]
         pan_low = seen_by_ms(pair.pan, pair.ratio, pair.phase)
+        dn = SceneUnits.of_bit_depth(pair.dn_scale, len(pair.lms))
+        found = dn if units == "bit_depth" else pair_units(pair)
         middle = ((height - side) // 4 * 2, (width - side) // 4 * 2)
         for row, col in sorted({(0, 0), middle}) if min(height, width) >= side else []:
             window = np.s_[:, row : row + side, col : col + side]
             if units == "bit_depth" or pair.valid[window[1:]].all():
-                facts = (f"{pair.name}[{row},{col}]", pair.pan[window], pair.lms[window], units)
+                facts = (f"{pair.name}[{row},{col}]", pair.pan[window], pair.lms[window], found)
                 scenes.append(Scene.of_dn(*facts, pair.dn_scale, pan_low[window]))
     if not scenes:
         raise ConfigError(

@@ -20,7 +20,7 @@ from bnnpan_runtime.images import fill_images, image_arrays
 from bnnpan_runtime.memory import Arrays, allocate, allocated_bytes
 from bnnpan_runtime.resample import Resampler
 from bnnpan_runtime.scene import Scene
-from bnnpan_runtime.scene_units import SceneUnits, block_means, moments, scene_units
+from bnnpan_runtime.scene_units import SceneUnits, block_means, curvature, moments, products, scene_units
 from bnnpan_runtime.shrink import Shrinker
 from bnnpan_runtime.units import Pixels, missing, sum_of_measured
 
@@ -133,13 +133,14 @@ class _Patches:
         all_pan, all_lms = self._buffers["pan"], self._buffers["lms"]
         for patch, pan, lms in zip(self._patches, all_pan, all_lms, strict=True):
             buffers = {**self._buffers, "pan": pan, "lms": lms}
-            dn, shrunk = (patch.pan, patch.ms), self._shrunk(patch, units)
+            dn, shrunk = (patch.pan, patch.ms), self._shrunk(patch, units) if units.injects else None
             fill_images(buffers, dn, nodata, units, patch.window, self._resampler, shrunk)
         return all_pan, all_lms
 
     def units(self) -> SceneUnits:
         """Scene units, from all blocks without NoData. Raises SceneError if there is none."""
-        whole = np.concatenate([self._whole_blocks(patch) for patch in self._patches])
+        absent = [self._absent(patch) for patch in self._patches]
+        whole = np.concatenate([block_means(~gone) == 1 for gone in absent])
         if not whole.any():
             raise SceneError(
                 f"{self._scene.pan.name}: no calibration patch holds data; use a scene with more of it"
@@ -150,12 +151,24 @@ class _Patches:
         pan, lms = self.images(SceneUnits(0.0, 1.0, means, ones, zeros))
         samples = np.concatenate([block_means(lms), block_means(pan)], axis=1).swapaxes(0, 1)
         mean, covariance = moments(samples.reshape(len(samples), -1)[:, whole])
-        return scene_units(mean + np.array([*means, 0.0]), covariance)
+        centred = SceneUnits(float(mean[-1]), 1.0, means, ones, zeros)
+        bends = [self._curvature(*place, centred) for place in zip(self._patches, absent, strict=True)]
+        details = products(np.concatenate(bends, axis=1))
+        return scene_units(mean + np.array([*means, 0.0]), covariance, details)
 
-    def _shrunk(self, patch: _Patch, units: SceneUnits) -> Float32 | None:
-        """The PAN at the samples of the patch's MS; None if units inject nothing."""
-        if self._shrinker is None or not units.injects:
-            return None
+    def _curvature(self, patch: _Patch, absent: NDArray[np.bool_], units: SceneUnits) -> NDArray[np.float64]:
+        """Of MS and of the PAN as MS sees it, at the measured samples that lie on a patch."""
+        samples, window, area = self._resampler.samples_on(patch.window), patch.window, patch.ms_window
+        row, col = samples.row - area.row, samples.col - area.col
+        cut = np.s_[..., row : row + samples.height, col : col + samples.width]
+        planes = np.concatenate([patch.ms[cut], self._shrunk(patch, units)[None][cut]])
+        rows, cols = self._resampler.nearest(samples)
+        return curvature(planes, ~absent[(rows - window.row)[:, None], cols - window.col])
+
+    def _shrunk(self, patch: _Patch, units: SceneUnits) -> Float32:
+        """The PAN at the samples of the patch's MS."""
+        if self._shrinker is None:
+            raise ValueError("only a recipe that shrinks the PAN has units that inject its detail")
         nodata, buffers = self._scene.pan_nodata, self._buffers
         return self._shrinker.shrink(patch.pan_around, patch.window, units, nodata, buffers)
 
@@ -167,13 +180,13 @@ class _Patches:
             count += np.sum(patch.ms != self._scene.ms_nodata, axis=(1, 2))
         return tuple((total / np.maximum(count, 1)).astype(np.float32).tolist())
 
-    def _whole_blocks(self, patch: _Patch) -> NDArray[np.bool_]:
-        """Which of its blocks, in the order of `block_means`, have PAN and all bands measured everywhere."""
+    def _absent(self, patch: _Patch) -> NDArray[np.bool_]:
+        """Which of its pixels have no PAN, or not all bands, `(patch, patch)`."""
         scene = self._scene
         absent = np.empty((scene.bands, patch.window.height, patch.window.width), np.bool_)
         markers = (scene.pan_nodata, scene.ms_nodata)
         missing(patch.pan, patch.ms, patch.window, patch.ms_window, scene.grid, markers, absent)
-        return np.asarray(block_means(~absent.any(axis=0)) == 1)
+        return np.asarray(absent.any(axis=0))
 
     def _share_beyond(self, patch: _Patch) -> float:
         """Share of DN beyond the bit depth, of PAN or MS, whichever is larger."""

@@ -88,8 +88,10 @@ def golden_tile(golden: Golden, manifest: Manifest) -> tuple[DnTile, Window, Res
         ms_nodata=None,
     )
     if manifest.units == "scene":
-        in_dn = replace(tile, units=SceneUnits.of_bit_depth(1.0, len(ms)))
-        units = image_units(*float_images(in_dn, window, resampler))
+        in_dn = SceneUnits.of_bit_depth(1.0, len(ms))
+        images = float_images(replace(tile, units=in_dn), window, resampler)
+        seen = _shrunk(pan, window, resampler, in_dn)
+        units = image_units(*images, ms, seen[-area.row :, -area.col :][: ms.shape[1], : ms.shape[2]])
         tile = replace(tile, units=units, shrunk=_shrunk(pan, window, resampler, units))
     return tile, window, resampler
 

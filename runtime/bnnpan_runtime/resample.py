@@ -100,6 +100,16 @@ class _Axis:
         first = start // self.ratio + self.before
         return first, (start + count - 1) // self.ratio + self.after + 1 - first
 
+    def samples_on(self, start: int, count: int) -> tuple[int, int]:
+        """First and number of the MS samples that lie on PAN pixels `start .. start + count - 1`."""
+        first, end = (math.ceil((edge - 0.5 - self.origin) / self.ratio) for edge in (start, start + count))
+        return first, end - first
+
+    def nearest(self, first: int, count: int) -> NDArray[np.int64]:
+        """The PAN pixels that MS samples from `first` on lie on."""
+        positions = self.ratio * np.arange(first, first + count) + self.origin
+        return np.asarray(np.floor(positions + 0.5), np.int64)
+
     def most_samples(self, count: int) -> int:
         """The largest number of MS samples any stretch of `count` PAN positions needs."""
         return (
@@ -134,6 +144,19 @@ class Resampler:
         self.col_origin = self._cols.origin
         self.row_taps = self._rows.taps
         self.col_taps = self._cols.taps
+
+    def samples_on(self, window: Window) -> Window:
+        """The MS samples that lie on the pixels of a PAN window."""
+        row, height = self._rows.samples_on(window.row, window.height)
+        col, width = self._cols.samples_on(window.col, window.width)
+        return Window(row, col, height, width)
+
+    def nearest(self, samples: Window) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows and columns of the PAN pixels that MS samples lie on."""
+        return (
+            self._rows.nearest(samples.row, samples.height),
+            self._cols.nearest(samples.col, samples.width),
+        )
 
     def ms_window(self, window: Window) -> Window:
         """MS pixels needed for a PAN window; may reach beyond the MS raster, whose edge is repeated there."""

@@ -7,6 +7,10 @@ its share of the detail of the PAN that MS cannot see. That is what MTF-GLP make
 the network starts from a classical product and learns what to change. It costs a few operations where DN are
 read and written, and the network stays local.
 
+How much of the PAN's detail a band shares cannot be told from its large forms: in the near infrared, woods
+are bright and water is dark, but edges are edges. It is taken from the finest detail that MS can see, the
+curvature of the image from one MS sample to the next.
+
 The same scene gives the same units on every processor: sums are exact or of one order.
 """
 
@@ -25,8 +29,10 @@ __all__ = [
     "SceneUnits",
     "add_shares",
     "block_means",
+    "curvature",
     "image_units",
     "moments",
+    "products",
     "scene_units",
 ]
 
@@ -93,26 +99,56 @@ def moments(samples: NDArray[np.float64]) -> Moments:
     return mean, np.array(products)
 
 
-def scene_units(mean: NDArray[np.float64], covariance: NDArray[np.float64]) -> SceneUnits:
-    """Units from the moments of block means in DN, LMS bands first, PAN last.
+def curvature(image: NDArray[Any], measured: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Four times a sample less its four neighbours, `(planes, places)`, wherever all five are `measured`.
 
-    `injected` is each band's correlation with the PAN.
+    `image` is `(planes, height, width)`, `measured` `(height, width)`.
+    """
+    inner = (slice(1, -1), slice(1, -1))
+    around = ((slice(None, -2), inner[1]), (slice(2, None), inner[1]), (inner[0], slice(None, -2)))
+    neighbours = (*around, (inner[0], slice(2, None)))
+    whole = measured[inner].copy()
+    bend = 4 * image[:, *inner].astype(np.float64)
+    for place in neighbours:
+        whole &= measured[place]
+        bend -= image[:, *place]
+    return bend[:, whole]
+
+
+def products(samples: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sums of products `(planes, planes)` of `(planes, samples)`."""
+    return np.array([[fsum(left * right) for right in samples] for left in samples])
+
+
+def scene_units(
+    mean: NDArray[np.float64], covariance: NDArray[np.float64], details: NDArray[np.float64]
+) -> SceneUnits:
+    """Units of a scene in DN, bands first, PAN last.
+
+    `mean` and `covariance` are those of block means of LMS and PAN, `details` the products of the curvature
+    of MS and of the PAN as MS sees it: `injected` is the regression of a band's curvature on that of the PAN,
+    0 where the PAN has none.
     """
     deviation = np.maximum(np.sqrt(np.diag(covariance)), _SMALLEST_DEVIATION * np.abs(mean))
     deviation = np.where(deviation > 0, deviation, 1.0)
-    correlation = covariance / np.outer(deviation, deviation)
+    shares = details[:-1, -1] / details[-1, -1] if details[-1, -1] > 0 else np.zeros(len(mean) - 1)
     return SceneUnits(
         pan_offset=float(mean[-1]),
         pan_scale=float(deviation[-1]),
         ms_offset=tuple(mean[:-1].tolist()),
         ms_scale=tuple(deviation[:-1].tolist()),
-        injected=tuple(correlation[:-1, -1].tolist()),
+        injected=tuple((shares * deviation[-1] / deviation[:-1]).tolist()),
     )
 
 
-def image_units(pan: NDArray[Any], lms: NDArray[Any]) -> SceneUnits:
-    """Units of PAN `(1, height, width)` and LMS `(bands, height, width)` in DN, measured everywhere."""
-    return scene_units(*moments(np.concatenate([block_means(lms), block_means(pan)])))
+def image_units(pan: NDArray[Any], lms: NDArray[Any], ms: NDArray[Any], pan_seen: NDArray[Any]) -> SceneUnits:
+    """Units of a small scene in DN, measured everywhere.
+
+    PAN `(1, height, width)` and LMS `(bands, height, width)`; on the grid of MS, MS itself `(bands, ...)` and
+    the PAN as MS sees it `(...)`.
+    """
+    bends = curvature(np.concatenate([ms, pan_seen[None]]), np.ones(pan_seen.shape, np.bool_))
+    return scene_units(*moments(np.concatenate([block_means(lms), block_means(pan)])), products(bends))
 
 
 def add_shares(

@@ -19,6 +19,7 @@ from bnnpan_export.scenes import RawScene, Scene, real_scenes, synthetic_scene
 from bnnpan_export.untrained import random_network
 from bnnpan_runtime.contract import Parity, Units
 from bnnpan_runtime.errors import VerificationError
+from bnnpan_runtime.scene_units import SceneUnits
 
 from .conftest import CALIBRATION, SMALL, SMALL_IDENTITY
 
@@ -119,7 +120,8 @@ def test_real_scenes_come_from_the_validation_pairs(shared_data: Path) -> None:
         assert scene.lms.shape == (4, 128, 128)
         assert scene.pan.dtype == scene.lms.dtype == np.float32
     assert all(0 < scene.pan.mean() < 1 for scene in depth)
-    assert all(abs(scene.pan.mean()) < 1e-3 and scene.lms.std() > 0.9 for scene in own)
+    # In units of their whole pairs, of which they are parts.
+    assert all(abs(scene.pan.mean()) < 2 and 0.2 < scene.lms.std() < 3 for scene in own)
 
 
 def test_scenes_of_any_bit_depth_count_in_the_bundles_dn() -> None:
@@ -131,7 +133,11 @@ def test_scenes_of_any_bit_depth_count_in_the_bundles_dn() -> None:
         raw = synthetic_scene(4, 4, 11)
         own = 2.0**bits - 1
         scaled = Scene.of_dn(
-            "scaled", raw.pan[None] * (own / DN_SCALE), _lms(raw) * (own / DN_SCALE), "bit_depth", own
+            "scaled",
+            raw.pan[None] * (own / DN_SCALE),
+            _lms(raw) * (own / DN_SCALE),
+            SceneUnits.of_bit_depth(own, len(raw.ms)),
+            own,
         )
         distances.append(
             measure_parity(model, wrong, [], [scaled], CALIBRATION, DN_SCALE)["weights.safetensors"]

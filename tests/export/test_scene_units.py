@@ -12,6 +12,7 @@ from raw_scenes import read_raster, write_raster
 
 from bnnpan.data.lms import interp23tap
 from bnnpan.data.pairs import Pair
+from bnnpan.data.wald import sampled_by_ms
 from bnnpan.evaluate import fuse_pair
 from bnnpan_export.assemble import Exported, export_bundle
 from bnnpan_export.bundle import pack_bundle, write_bundle
@@ -26,7 +27,7 @@ from bnnpan_runtime.errors import ConfigError
 from bnnpan_runtime.graph import open_backend
 from bnnpan_runtime.resample import Resampler
 from bnnpan_runtime.scene import open_scene
-from bnnpan_runtime.scene_units import SceneUnits, block_means, moments, scene_units
+from bnnpan_runtime.scene_units import SceneUnits, block_means, curvature, moments, products, scene_units
 from bnnpan_runtime.verify import verify
 
 from .conftest import SMALL, SMALL_IDENTITY
@@ -60,9 +61,9 @@ def raw() -> RawScene:
 def pair_of(raw: RawScene, valid: NDArray[np.bool_]) -> Pair:
     pan, ms = raw.pan[None].astype(np.float32), raw.ms.astype(np.float32)
     lms = interp23tap(raw.ms, 4, "centred", "edge").astype(np.float32)
-    nothing = np.empty((0, *lms.shape), np.float32)
+    nothing, nothing_ms = (np.empty((0, *image.shape), np.float32) for image in (lms, ms))
     names = ("synthetic", "none", "synthetic", "val", ("blue", "green", "red", "nir"))
-    return Pair(*names, pan, lms, ms, lms, lms, valid, 2047.0, False, nothing, "centred")
+    return Pair(*names, pan, lms, ms, lms, lms, valid, 2047.0, False, nothing, nothing_ms, "centred")
 
 
 def write(raw: RawScene, folder: Path, nodata: int | None = None) -> tuple[Path, Path]:
@@ -77,17 +78,26 @@ def flat(units: SceneUnits) -> NDArray[np.float64]:
 
 
 def units_of(pair: Pair) -> SceneUnits:
-    """By definition, from the float64 LMS of the trainer."""
+    """By definition, from the float64 LMS of the trainer; NoData of the PAN as an average pixel."""
 
     def pixels(window: Window) -> tuple[slice, slice]:
         return np.s_[window.row : window.row + window.height, window.col : window.col + window.width]
 
+    windows = Calibration().choose(*pair.valid.shape, lambda w: float(pair.valid[pixels(w)].mean()))
     samples = []
-    for window in Calibration().choose(*pair.valid.shape, lambda w: float(pair.valid[pixels(w)].mean())):
+    for window in windows:
         part = (..., *pixels(window))
         whole = block_means(pair.valid[part]) == 1
         samples += [np.concatenate([block_means(pair.lms[part]), block_means(pair.pan[part])])[:, whole]]
-    return scene_units(*moments(np.concatenate(samples, axis=1)))
+    mean, covariance = moments(np.concatenate(samples, axis=1))
+    seen = sampled_by_ms(np.where(pair.valid, pair.pan, mean[-1]), 4, "centred")
+    planes, bends = np.concatenate([pair.ms, seen]), []
+    for window in windows:
+        rows, cols = (
+            slice(-(-(start - 2) // 4), -(-(start + 62) // 4)) for start in (window.row, window.col)
+        )
+        bends.append(curvature(planes[:, rows, cols], pair.valid[2::4, 2::4][rows, cols]))
+    return scene_units(mean, covariance, products(np.concatenate(bends, axis=1)))
 
 
 def units_on_board(paths: tuple[Path, Path], bundle: Bundle) -> SceneUnits:

@@ -8,6 +8,7 @@ from bnnpan.model import BNNPan
 from bnnpan_export.assemble import export_bundle
 from bnnpan_export.scenes import Scene
 from bnnpan_export.untrained import random_network
+from bnnpan_runtime.scene_units import SceneUnits
 
 from .conftest import SMALL, SMALL_IDENTITY
 
@@ -23,7 +24,7 @@ def at_its_threshold() -> BNNPan:
 
 def test_every_form_takes_the_sign_of_zero_as_plus_one() -> None:
     pan, lms = np.zeros((1, 128, 128)), np.zeros((4, 128, 128))
-    black = Scene.of_dn("black", pan, lms, "bit_depth", 2047.0)
+    black = Scene.of_dn("black", pan, lms, SceneUnits.of_bit_depth(2047.0, len(lms)), 2047.0)
     manifest = export_bundle(at_its_threshold(), SMALL_IDENTITY, scenes=[black]).manifest
     assert {"weights.safetensors", "onnx"} <= set(manifest.parity)
     for form, parity in manifest.parity.items():
