@@ -4,16 +4,23 @@ DEMO := build/demo
 RUNTIME_SOURCES := $(shell find runtime -name '*.py' -o -name '*.[ch]' -o -name '*.toml' -o -name '*.txt' \
     -o -name '*.bnnpan')
 
-.PHONY: demo test test-fast campaign wheels lint format clean
+.PHONY: demo test test-fast exhaustive campaign wheels lint format clean
 
 demo: .venv-demo/installed
 	PATH=$(CURDIR)/.venv-demo/bin:$$PATH sh docs/demo.sh $(DEMO)
 
+# Files of tests side by side, one process per core; the tests of a file share what they build.
+PYTEST := .venv/bin/python -m pytest -n auto --dist loadfile
+
 test: .venv/installed
-	.venv/bin/python -m pytest
+	$(PYTEST)
 
 test-fast: .venv/installed
-	.venv/bin/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow and not exhaustive"
+
+# Every system call of a run killed, every sector lost, a hundred drawn networks: an hour.
+exhaustive: .venv/installed
+	$(PYTEST) -m exhaustive
 
 # A long row of faults, and one page of what came of them.
 campaign: .venv/installed

@@ -121,7 +121,7 @@ needs_larq = pytest.mark.skipif(
 )
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @needs_larq
 @given(config=CONFIGURATIONS, blocks=st.integers(1, 2))
 @settings(max_examples=20, **DRAWN)
@@ -131,7 +131,7 @@ def test_tflite_gives_the_product_of_the_network(config: ModelConfig, blocks: in
         check_tflite(replace(config, blocks=blocks), patch)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @given(config=CONFIGURATIONS)
 @settings(max_examples=100, **(DRAWN | {"derandomize": False}))
 def test_further_configurations_every_time(config: ModelConfig) -> None:

@@ -64,7 +64,7 @@ SLOW = [
 
 class TestTraced:
     @pytest.mark.parametrize(
-        ("call", "which"), [*FAST, *(pytest.param(*one, marks=pytest.mark.slow) for one in SLOW)]
+        ("call", "which"), [*FAST, *(pytest.param(*one, marks=pytest.mark.exhaustive) for one in SLOW)]
     )
     def test_killed_by_the_kernel(self, command: FuseCommand, fused: bytes, out: Path, call: str, which: int):
         killed = command.run(out, prefix=tracing(out, kill_at(call, which)))
@@ -97,7 +97,7 @@ class TestTraced:
         [
             ("EIO", 3),
             ("ENOSPC", 2),
-            *(pytest.param("EIO", which, marks=pytest.mark.slow) for which in (1, 2, 4, 5, 6, 7)),
+            *(pytest.param("EIO", which, marks=pytest.mark.exhaustive) for which in (1, 2, 4, 5, 6, 7)),
         ],
     )
     def test_refused_while_the_file_is_laid_out(

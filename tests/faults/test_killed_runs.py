@@ -68,7 +68,7 @@ def test_at_every_call(product: bytes, out: Path):
     assert set(resumed) == {-1, 0, 1, 2, 3, 4}
 
 
-@pytest.mark.parametrize("step", [43, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", [43, pytest.param(1, marks=pytest.mark.exhaustive)])
 @pytest.mark.parametrize("tile", [32, 50])
 def test_at_every_call_of_tiles_that_share_blocks(out: Path, tile: int, step: int):
     command = Command(tile=tile).of(form=replace(FORM, width=120))

@@ -147,7 +147,7 @@ def survivors(left: list[dict[str, bytes]], out: Path, product: bytes) -> list[i
     return kept
 
 
-@pytest.mark.parametrize("seeds", [4, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seeds", [4, pytest.param(100, marks=pytest.mark.exhaustive)])
 def test_the_product_is_completed_whatever_the_disk_holds(product: bytes, out: Path, seeds: int):
     kept = survivors(cut_everywhere(Command(), out, seeds), out, product)
     assert -2 not in kept
