@@ -20,7 +20,6 @@ from rasterio.io import DatasetReader
 from bnnpan_runtime.block_file import BlockGrid
 from bnnpan_runtime.calibrate import SceneConstants
 from bnnpan_runtime.errors import SceneError, one_line
-from bnnpan_runtime.graph.libbnnpan import library_path
 from bnnpan_runtime.journal import Identity
 from bnnpan_runtime.method import Method
 from bnnpan_runtime.product import sha256_of
@@ -64,7 +63,7 @@ def _program(method: Method) -> dict[str, Any]:
 
     The instruction set of the native engine is none of it, as all of them give the same bits.
     """
-    package, library = Path(__file__).parent, library_path()
+    package = Path(__file__).parent
     sources = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         sources.update(f"{path.relative_to(package)}\0".encode())
@@ -74,8 +73,16 @@ def _program(method: Method) -> dict[str, Any]:
         "numpy": np.__version__,
         "engine": None if method.engine.name == "native" else method.engine.isa,
         # Other engines compute with its kernels.
-        "library": sha256_of(library) if method.name == "network" and library.is_file() else None,
+        "library": _library() if method.name == "network" else None,
     }
+
+
+def _library() -> str | None:
+    """Digest of libbnnpan, on whose kernels every backend runs; None where there is none."""
+    from bnnpan_runtime.graph.libbnnpan import library_path
+
+    path = library_path()
+    return sha256_of(path) if path.is_file() else None
 
 
 def _input(raster: DatasetReader) -> dict[str, Any]:

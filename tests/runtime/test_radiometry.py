@@ -378,7 +378,7 @@ def test_raw_data_are_fused_like_those_of_a_perfect_camera(
         ("raw", camera.raw_pan, camera.raw_ms, None),
     ):
         out = tmp_path / f"{name}.tif"
-        fuse(pan, ms, bundle, out, memory="400MiB", bit_depth=12, radiometry=radiometry)
+        fuse(pan, ms, bundle, out, memory="4GiB", bit_depth=12, radiometry=radiometry)
         images[name] = read_raster(out).astype(float)
     dark = (images["clean"] < 800).all(axis=0)
     away = np.ones(dark.shape, bool)
@@ -414,7 +414,7 @@ def test_the_product_of_raw_data_is_the_same_for_all_tilings(
     for name, tile in (("one", 384), ("many", 96)):
         out = tmp_path / f"{name}.tif"
         options = {"tile": tile, "bit_depth": 12, "radiometry": camera.calibration}
-        report = fuse(camera.raw_pan, camera.raw_ms, bundle, out, memory="400MiB", **options)
+        report = fuse(camera.raw_pan, camera.raw_ms, bundle, out, memory="4GiB", **options)
         products.append(out.read_bytes())
         assert report.saturated_pixels == saturated_pixels(camera) > 0
     assert products[0] == products[1]
@@ -458,12 +458,12 @@ def test_a_calibration_of_another_camera_is_refused(camera: Camera, tmp_path: Pa
     path = tmp_path / "other.toml"
     path.write_text(GOOD)
     scene = ["--pan", str(camera.raw_pan), "--ms", str(camera.raw_ms), "--radiometry", str(path)]
-    result = CliRunner().invoke(cli, ["plan", *scene, "--memory", "400MiB"])
+    result = CliRunner().invoke(cli, ["plan", *scene, "--memory", "4GiB"])
     assert result.exit_code != 0
     assert "2 [[ms]] sections, the MS raster has 4 bands" in result.output + str(result.exception)
 
 
 def test_correction_keeps_the_promise_about_memory(camera: Camera, bundle: Bundle) -> None:
-    raw = plan(camera.raw_pan, camera.raw_ms, bundle, memory="400MiB", radiometry=camera.calibration)
-    plain = plan(camera.raw_pan, camera.raw_ms, bundle, memory="400MiB")
+    raw = plan(camera.raw_pan, camera.raw_ms, bundle, memory="4GiB", radiometry=camera.calibration)
+    plain = plan(camera.raw_pan, camera.raw_ms, bundle, memory="4GiB")
     assert raw.terms["raster_blocks"] > plain.terms["raster_blocks"]

@@ -360,7 +360,7 @@ def test_a_misplaced_scene_is_fused_like_a_well_placed_one(
         ("not corrected", ms, "off"),
     ):
         out = tmp_path / f"{name}.tif"
-        report = fuse(pan, source, bundle, out, memory="400MiB", backend=backend, register=register)
+        report = fuse(pan, source, bundle, out, memory="4GiB", backend=backend, register=register)
         scores[name] = ergas(out, truth)
         assert report.shift.outcome == ("applied" if register == "auto" else "off")
     assert scores["corrected"] < 1.02 * scores["placed"]
@@ -374,7 +374,7 @@ def test_the_shift_is_the_same_for_all_tilings_and_is_told(
     products, shifts = [], []
     for name, options in (("one", {"tile": 512}), ("many", {"tile": 96, "threads": 2})):
         out = tmp_path / f"{name}.tif"
-        report = fuse(truth_scene["pan.tif"], ms, bundle, out, memory="400MiB", **options)
+        report = fuse(truth_scene["pan.tif"], ms, bundle, out, memory="4GiB", **options)
         products.append(out.read_bytes())
         shifts.append(report.shift)
     assert products[0] == products[1]
@@ -387,7 +387,7 @@ def test_the_shift_is_the_same_for_all_tilings_and_is_told(
     # The same shift given is the same product, but for the tag.
     given = tmp_path / "given.tif"
     shift = (told["applied_row"], told["applied_col"])
-    fuse(truth_scene["pan.tif"], ms, bundle, given, memory="400MiB", register=shift)
+    fuse(truth_scene["pan.tif"], ms, bundle, given, memory="4GiB", register=shift)
     assert np.array_equal(read_raster(given), read_raster(out))
 
 
@@ -398,7 +398,7 @@ def test_a_well_placed_scene_has_the_same_product_with_and_without(
     products = []
     for register in ("auto", "off"):
         out = tmp_path / f"{register}.tif"
-        fuse(pan, ms, bundle, out, memory="400MiB", backend="classical", register=register)
+        fuse(pan, ms, bundle, out, memory="4GiB", backend="classical", register=register)
         products.append(out.read_bytes())
     assert products[0] == products[1]
 
@@ -410,7 +410,7 @@ def test_an_impossible_shift_is_refused_in_one_line(
     truth_scene: dict[str, Path], tmp_path: Path, value: str, message: str
 ) -> None:
     scene = ["--pan", str(truth_scene["pan.tif"]), "--ms", str(truth_scene["ms.tif"])]
-    out = ["--out", str(tmp_path / "out.tif"), "--memory", "400MiB"]
+    out = ["--out", str(tmp_path / "out.tif"), "--memory", "4GiB"]
     result = CliRunner().invoke(cli, ["fuse", *scene, *out, "--register", value])
     assert result.exit_code != 0
     assert message in result.output + str(result.exception)
