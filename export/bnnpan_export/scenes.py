@@ -79,7 +79,8 @@ class RawScene:
         lms = interp23tap(self.ms, self.ratio, phase, "edge")[:, :height, :width]
         if units == "bit_depth":
             return Scene.of_dn(name, pan, lms, SceneUnits.of_bit_depth(dn_scale, len(lms)), dn_scale)
-        found = image_units(pan, lms, self.ms, sampled_by_ms(pan, self.ratio, phase)[0])
+        (seen,) = sampled_by_ms(pan, self.ratio, phase)
+        found = image_units(pan, lms, self.ms[:, : seen.shape[0], : seen.shape[1]], seen)
         return Scene.of_dn(name, pan, lms, found, dn_scale, seen_by_ms(pan, self.ratio, phase))
 
 

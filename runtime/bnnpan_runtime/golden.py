@@ -91,7 +91,10 @@ def golden_tile(golden: Golden, manifest: Manifest) -> tuple[DnTile, Window, Res
         in_dn = SceneUnits.of_bit_depth(1.0, len(ms))
         images = float_images(replace(tile, units=in_dn), window, resampler)
         seen = _shrunk(pan, window, resampler, in_dn)
-        units = image_units(*images, ms, seen[-area.row :, -area.col :][: ms.shape[1], : ms.shape[2]])
+        # Mirrored MS reach further where the ratio does not divide the side.
+        side = -(-GOLDEN_SIDE // manifest.network.ratio)
+        seen = seen[-area.row :, -area.col :][:side, :side]
+        units = image_units(*images, ms[:, :side, :side], seen)
         tile = replace(tile, units=units, shrunk=_shrunk(pan, window, resampler, units))
     return tile, window, resampler
 
