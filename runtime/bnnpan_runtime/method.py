@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypedDict
 
 from bnnpan_runtime import calibrate as networks
 from bnnpan_runtime.bundle import Bundle
@@ -23,7 +24,7 @@ from bnnpan_runtime.resample import Resampler
 from bnnpan_runtime.scene import MsPath, Scene, SceneOptions, open_scene
 from bnnpan_runtime.trust.policy import INSTALLED, UNCHECKED, Signer, Trust
 
-__all__ = ["Method", "open_method"]
+__all__ = ["Method", "MethodOptions", "open_method"]
 
 AnyPath = str | os.PathLike[str]
 
@@ -59,14 +60,36 @@ class Method:
     shift: Shift = Shift("off")  # noqa: RUF009  # frozen
 
 
+class MethodOptions(TypedDict, total=False):
+    """What `open_method` may be told, and through it `fuse` and `plan`.
+
+    backend     "native", "onnx", "tflite", or "auto" for the first of them that works; or "classical"
+    bit_depth   bits of a uint16 scene, if not those of the bundle; without effect in scene units
+    fallback    let the classical method make the product if the network cannot run; the report says so
+    trust       keys whose bundles may run, see `bnnpan_runtime.trust`; None: the caller vouches for it
+    register    what to do about a shift between PAN and MS that their files do not tell: "auto" measures it
+                and corrects it if it is sure, "off" does neither, a pair of rows and columns is corrected
+    radiometry  calibration file of the camera whose raw data these are, see docs/radiometry.md
+    scene_options  bands of MS by name, and the part of the scene to fuse
+    """
+
+    backend: str
+    bit_depth: int | None
+    fallback: bool
+    trust: Trust | None
+    register: Register
+    radiometry: AnyPath | None
+    scene_options: SceneOptions
+
+
 @contextmanager
 def open_method(
     pan: AnyPath,
     ms: MsPath,
     bundle: Bundle | AnyPath | None,
-    backend: str,
-    bit_depth: int | None = None,
     *,
+    backend: str = "auto",
+    bit_depth: int | None = None,
     fallback: bool = False,
     trust: Trust | None = None,
     register: Register = "auto",
@@ -82,10 +105,7 @@ def open_method(
     The classical method takes phase and patches from the bundle; without one that can be used for this scene,
     it takes MS pixels at their true centres, and any number of bands and any ratio.
 
-    A bundle that `trust` refuses cannot be used; without `trust`, the caller vouches for it.
-
-    `radiometry` is the calibration file of a camera whose raw data the scene is. `register` says what to do
-    about a shift between PAN and MS that their georeferencing does not tell.
+    The other arguments are those of `MethodOptions`. A bundle that `trust` refuses cannot be used.
 
     Raises SceneError, BundleError or BackendError.
     """

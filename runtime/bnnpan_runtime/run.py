@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Unpack
 
 from bnnpan_runtime.beginning import failing_clearly
 from bnnpan_runtime.bundle import Bundle
@@ -17,15 +18,14 @@ from bnnpan_runtime.errors import BackendError, BudgetError
 from bnnpan_runtime.guard import Guard, Protection
 from bnnpan_runtime.identity import identify
 from bnnpan_runtime.memory import format_size, parse_size, peak_bytes, reset_peak
-from bnnpan_runtime.method import Method, open_method
+from bnnpan_runtime.method import Method, MethodOptions, open_method
 from bnnpan_runtime.mosaic import Order, check_output, open_mosaic
 from bnnpan_runtime.pipeline import fused_tiles
 from bnnpan_runtime.planning import SMALLEST_CACHE
 from bnnpan_runtime.planning import plan as make_plan
 from bnnpan_runtime.product import product_tags, sha256_of
 from bnnpan_runtime.radiometry.saturation import count_saturated
-from bnnpan_runtime.registration import Register
-from bnnpan_runtime.scene import MsPath, SceneOptions, ms_paths
+from bnnpan_runtime.scene import MsPath, ms_paths
 from bnnpan_runtime.scene_units import SceneUnits
 from bnnpan_runtime.storage import raster_cache
 from bnnpan_runtime.telemetry import SILENT, Telemetry
@@ -48,40 +48,27 @@ def fuse(
     out: AnyPath,
     *,
     memory: str | int,
-    backend: str = "auto",
     threads: int = 1,
     tile: int | None = None,
-    bit_depth: int | None = None,
-    fallback: bool = False,
-    trust: Trust | None = None,
-    register: Register = "auto",
-    radiometry: AnyPath | None = None,
-    scene_options: SceneOptions = SceneOptions(),  # noqa: B008  # frozen
     overwrite: bool = False,
     resume: bool | None = None,
     progress: Progress | None = None,
     telemetry: Telemetry = SILENT,
     protection: Protection = Protection(),  # noqa: B008  # frozen
+    **options: Unpack[MethodOptions],
 ) -> FuseReport:
     """Fuse a PAN and an MS raster into `out`, a tiled GeoTIFF, within `memory` for the whole process.
 
     memory     budget, in bytes or as text such as "128MiB"
     bundle     network to use; None for the classical method on any scene
-    backend    "native", "onnx", "tflite", or "auto" for the first of them that works; or "classical"
     threads    tiles computed at the same time; one more thread reads and writes
     tile       side of the tiles in PAN pixels, if not the planned one; the product has the same pixels
-    bit_depth  bits of a uint16 scene, if not those of the bundle; without effect in scene units
-    fallback   let the classical method make the product if the network cannot run; the report says so
-    trust      keys whose bundles may run, see `bnnpan_runtime.trust`; None: the caller vouches for the bundle
-    register   what to do about a shift between PAN and MS that their files do not tell: "auto" measures it
-               and corrects it if it is sure, "off" does neither, a pair of rows and columns is corrected
-    radiometry calibration file of the camera whose raw data these are, see docs/radiometry.md
-    scene_options  bands of MS by name, and the part of the scene to fuse
     overwrite  replace an existing product
     resume     what to do with the finished part of an interrupted run: continue it if this run would have
                made the same (None), refuse if it would not (True), or discard it (False)
     telemetry  is told what happens, see docs/telemetry.md
     protection against flipped bits, see docs/radiation.md
+    options    what makes the product, and what of the scene: see `MethodOptions`
 
     Raises SceneError, BundleError, BudgetError, OutputError, BackendError or VerificationError; `out` is then
     as it was before, and the next call continues with what is finished: a note on the exception tells how
@@ -95,23 +82,9 @@ def fuse(
         check_output(path, tuple(map(Path, (pan, *ms_paths(ms)))), overwrite)
     with (
         telling_the_end(telemetry),
-        _prepared(
-            pan,
-            ms,
-            bundle,
-            memory,
-            backend,
-            threads,
-            tile,
-            bit_depth,
-            fallback,
-            trust,
-            register,
-            radiometry,
-            scene_options,
-        ) as job,
+        _prepared(pan, ms, bundle, memory, threads, tile, options) as job,
     ):
-        _remember(job.method, trust)
+        _remember(job.method, options.get("trust"))
         narrator.prepared(job.method, job.plan)
         method, tags = job.method, product_tags(job.method)
         constants = method.calibrate()
@@ -137,7 +110,8 @@ def fuse(
             with failing_clearly(path):
                 digest = sha256_of(mosaic.written)
             mosaic.commit()
-        counts = _Counts(job.plan.tiles - fused, skipped, None if radiometry is None else saturated)
+        is_raw = options.get("radiometry") is not None
+        counts = _Counts(job.plan.tiles - fused, skipped, saturated if is_raw else None)
         report = _report(job, path, digest, counts, constants.units, time.perf_counter() - started)
         narrator.committed(report)
         return report
@@ -149,32 +123,12 @@ def plan(
     bundle: Bundle | AnyPath | None,
     *,
     memory: str | int,
-    backend: str = "auto",
     threads: int = 1,
     tile: int | None = None,
-    bit_depth: int | None = None,
-    fallback: bool = False,
-    trust: Trust | None = None,
-    register: Register = "auto",
-    radiometry: AnyPath | None = None,
-    scene_options: SceneOptions = SceneOptions(),  # noqa: B008  # frozen
+    **options: Unpack[MethodOptions],
 ) -> Plan:
     """The plan that `fuse` with the same arguments would follow. Raises like `fuse`."""
-    with _prepared(
-        pan,
-        ms,
-        bundle,
-        memory,
-        backend,
-        threads,
-        tile,
-        bit_depth,
-        fallback,
-        trust,
-        register,
-        radiometry,
-        scene_options,
-    ) as job:
+    with _prepared(pan, ms, bundle, memory, threads, tile, options) as job:
         return job.plan
 
 
@@ -201,36 +155,16 @@ def _prepared(
     ms: MsPath,
     bundle: Bundle | AnyPath | None,
     memory: str | int,
-    backend: str,
     threads: int,
     tile: int | None,
-    bit_depth: int | None,
-    fallback: bool,
-    trust: Trust | None,
-    register: Register,
-    radiometry: AnyPath | None,
-    scene_options: SceneOptions,
+    options: MethodOptions,
 ) -> Iterator[_Job]:
     """Open everything and plan; the raster library's cache is the plan's while the job is open."""
     budget_bytes = _budget(memory)
     if threads < 1:
         raise BackendError(f"{threads} threads were asked for; at least 1 is needed")
     reset_peak()
-    with (
-        raster_cache(SMALLEST_CACHE),
-        open_method(
-            pan,
-            ms,
-            bundle,
-            backend,
-            bit_depth,
-            fallback=fallback,
-            trust=trust,
-            register=register,
-            radiometry=radiometry,
-            scene_options=scene_options,
-        ) as method,
-    ):
+    with raster_cache(SMALLEST_CACHE), open_method(pan, ms, bundle, **options) as method:
         decided = make_plan(
             method.scene, method.recipe, method.engine, budget_bytes, threads, tile, peak_bytes()
         )
