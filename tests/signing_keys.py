@@ -8,8 +8,8 @@ from pathlib import Path
 
 from bnnpan_runtime.bundle import Bundle
 from bnnpan_runtime.container import read_entry
+from bnnpan_runtime.container_writer import pack_entries
 from bnnpan_runtime.contract import MANIFEST_NAME, SIGNATURES_NAME
-from bnnpan_runtime.packing import pack_entries
 from bnnpan_runtime.trust import ed25519
 from bnnpan_runtime.trust.ring import TrustedKey, format_key
 from bnnpan_runtime.trust.signatures import Signature, format_signatures, key_id

@@ -10,8 +10,9 @@ from typing import Any
 
 from bnnpan.model import ModelConfig, PanSharpener
 from bnnpan_export.bundle import file_entries, pack_bundle, weights_file, write_bundle
+from bnnpan_export.emit import FrozenNetwork
 from bnnpan_export.engines import stock_engine
-from bnnpan_export.freeze import FrozenNetwork, freeze
+from bnnpan_export.freeze import freeze
 from bnnpan_export.golden import golden_tile
 from bnnpan_export.memory import measure_memory
 from bnnpan_export.onnx_graph import fuse_graph, serialised

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from safetensors.numpy import save
 
-from bnnpan_export.freeze import FrozenNetwork
+from bnnpan_export.emit import FrozenNetwork
+from bnnpan_runtime.container_writer import pack_entries
 from bnnpan_runtime.contract import MANIFEST_NAME, SIGNATURES_NAME, FileEntry, Manifest
-from bnnpan_runtime.packing import pack_entries
-from bnnpan_runtime.packing import write_file as write_bundle
+from bnnpan_runtime.durable_file import write_file as write_bundle
 from bnnpan_runtime.trust.signatures import format_signatures
 from bnnpan_runtime.weights import weights_layout
 

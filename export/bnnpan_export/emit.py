@@ -10,7 +10,7 @@ import numpy as np
 from bnnpan_export.graph.layers import Convolution, Haar, InverseHaar, Layer, Skip, SubBandAffine, Units
 from bnnpan_export.graph.network import Network
 from bnnpan_export.graph.unit import Compare, Epilogue, PackedSigns, Unit
-from bnnpan_export.packing import Array
+from bnnpan_export.weight_bits import Array
 from bnnpan_runtime.contract import NetworkShape
 
 __all__ = ["FrozenNetwork", "emit", "read_back"]

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from bnnpan.model import PanSharpener
 from bnnpan_export.emit import FrozenNetwork, emit
-from bnnpan_export.packing import pack_signs, unpack_signs
 from bnnpan_export.passes import lowered
-from bnnpan_export.passes.capture import model_config, network_shape
 
-__all__ = ["FrozenNetwork", "freeze", "model_config", "network_shape", "pack_signs", "unpack_signs"]
+__all__ = ["freeze"]
 
 
 def freeze(model: PanSharpener) -> FrozenNetwork:

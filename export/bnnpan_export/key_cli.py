@@ -78,7 +78,7 @@ def sign_command(bundle: Path, key: Path) -> None:
     """
     from bnnpan_export.signing import read_key, signed
     from bnnpan_runtime.bundle import Bundle
-    from bnnpan_runtime.packing import write_file
+    from bnnpan_runtime.durable_file import write_file
 
     signing_key = read_key(key, key_passphrase)
     opened = Bundle.open(bundle)

@@ -11,7 +11,7 @@ from onnx import FunctionProto, ModelProto, TensorProto, ValueInfoProto, helper,
 
 from bnnpan.model.nbc import NORM_EPSILON
 from bnnpan_export import onnx_functions as functions
-from bnnpan_export.freeze import FrozenNetwork
+from bnnpan_export.emit import FrozenNetwork
 from bnnpan_export.onnx_nodes import DOMAIN, NodeList, opset_imports
 from bnnpan_runtime.weights import TRUNK_TENSORS
 

@@ -15,8 +15,9 @@ from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 
 from bnnpan.model.nbc import NORM_EPSILON
-from bnnpan_export.freeze import FrozenNetwork, unpack_signs
+from bnnpan_export.emit import FrozenNetwork
 from bnnpan_export.tflite_slim import slim
+from bnnpan_export.weight_bits import unpack_signs
 from bnnpan_runtime.errors import BackendError
 
 __all__ = ["TFLITE_WINDOW", "fuse_tflite", "missing_packages"]

@@ -13,6 +13,7 @@ from rasterio.errors import RasterioError
 
 from bnnpan_runtime.block_file import BlockGrid
 from bnnpan_runtime.claim import Claim
+from bnnpan_runtime.durable_file import sync_folder
 from bnnpan_runtime.errors import OutputError, one_line
 from bnnpan_runtime.journal import Header, Identity, Journal
 from bnnpan_runtime.layout import lay_out
@@ -86,15 +87,6 @@ def failing_clearly(path: Path) -> Iterator[None]:
         raise OutputError(
             f"{path}: writing failed, the disk may be full ({one_line(error)}); make room and run again"
         ) from error
-
-
-def sync_folder(path: Path) -> None:
-    """Return when the disk holds the names of the folder that a file lies in. Raises OSError."""
-    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _finished(path: Path, journal: Journal, order: Order) -> Recovered | None:

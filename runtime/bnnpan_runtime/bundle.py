@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from bnnpan_runtime.container import Entry, read_directory, read_entry
 from bnnpan_runtime.contract import GOLDEN_NAME, MANIFEST_NAME, SIGNATURES_NAME, WEIGHTS_NAME, Manifest
-from bnnpan_runtime.errors import BundleError
+from bnnpan_runtime.errors import BundleError, one_line
 from bnnpan_runtime.manifest import parse_manifest
 from bnnpan_runtime.trust.signatures import MAX_SIGNATURES_BYTES, Signature, parse_signatures
 from bnnpan_runtime.weights import golden_layout, parse_tensors, weights_layout
@@ -99,7 +99,7 @@ class Bundle:
         try:
             return parse_signatures(read_entry(self.path, self.entries[SIGNATURES_NAME]))
         except ValueError as error:
-            raise BundleError(f"{self.path}: {SIGNATURES_NAME}: {' '.join(str(error).split())}") from error
+            raise BundleError(f"{self.path}: {SIGNATURES_NAME}: {one_line(error)}") from error
 
     @property
     def is_installed(self) -> bool:
@@ -139,7 +139,7 @@ def _parsed_manifest(path: Path, raw: bytes) -> Manifest:
     try:
         return parse_manifest(raw)
     except ValueError as error:
-        raise BundleError(f"{path}: {MANIFEST_NAME}: {' '.join(str(error).split())}") from error
+        raise BundleError(f"{path}: {MANIFEST_NAME}: {one_line(error)}") from error
 
 
 def _check_entries(path: Path, manifest: Manifest, entries: Mapping[str, Entry]) -> None:

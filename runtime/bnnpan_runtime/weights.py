@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnpan_runtime.contract import NetworkShape
-from bnnpan_runtime.errors import BundleError
+from bnnpan_runtime.errors import BundleError, one_line
 
 __all__ = [
     "GOLDEN_SIDE",
@@ -115,7 +115,7 @@ def parse_tensors(content: bytes, layout: Mapping[str, TensorLayout], where: str
     try:
         tensors: dict[str, NDArray[Any]] = load(content)
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BundleError(f"{where}: not a safetensors file: {' '.join(str(error).split())}") from error
+        raise BundleError(f"{where}: not a safetensors file: {one_line(error)}") from error
     for problem, names in (("missing", set(layout) - set(tensors)), ("unknown", set(tensors) - set(layout))):
         if names:
             raise BundleError(f"{where}: tensor {min(names)} is {problem}")

@@ -23,8 +23,8 @@ from signing_keys import Key, entries_of, signed_copy
 from unit_bundles import _golden_file
 
 from bnnpan_runtime.bundle import Bundle
+from bnnpan_runtime.container_writer import pack_entries
 from bnnpan_runtime.contract import GOLDEN_NAME, GRAPH_NAMES, MANIFEST_NAME, MODEL_CARD_NAME, WEIGHTS_NAME
-from bnnpan_runtime.packing import pack_entries
 from bnnpan_runtime.uplink.install import diff_bundles
 from bnnpan_runtime.uplink.packets import split
 

@@ -7,9 +7,10 @@ import torch
 from bnnpan.model import ModelConfig
 from bnnpan_export.bundle import weights_file
 from bnnpan_export.emit import read_back
-from bnnpan_export.freeze import freeze, pack_signs, unpack_signs
+from bnnpan_export.freeze import freeze
 from bnnpan_export.graph.layers import SceneState
 from bnnpan_export.untrained import random_network
+from bnnpan_export.weight_bits import pack_signs, unpack_signs
 from bnnpan_runtime.weights import parse_tensors, weights_layout
 
 from .conftest import images

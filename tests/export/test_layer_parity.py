@@ -21,7 +21,6 @@ from bnnpan_export.emit import FrozenNetwork
 from bnnpan_export.freeze import freeze
 from bnnpan_export.graph.network import tap_names
 from bnnpan_export.layer_parity import FormDistance, LayerDistance, first_deviating, layer_distances
-from bnnpan_export.packing import Array
 from bnnpan_export.taps.bundle import BundleForms, bundle_forms, synthetic_tiles
 from bnnpan_export.taps.forms import OUTPUT, Form, Tile, Values
 from bnnpan_export.taps.native_taps import native_form
@@ -30,6 +29,7 @@ from bnnpan_export.taps.verify import LayerReport, verify_layers
 from bnnpan_export.tflite_file import operator_names, read_model, written
 from bnnpan_export.tflite_lce import missing_packages
 from bnnpan_export.untrained import random_network
+from bnnpan_export.weight_bits import Array
 from bnnpan_runtime.bundle import Bundle
 from bnnpan_runtime.cli import main
 from bnnpan_runtime.contract import Manifest

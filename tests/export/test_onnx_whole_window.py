@@ -14,7 +14,8 @@ import pytest
 
 from bnnpan.model import ModelConfig
 from bnnpan_export.assemble import Exported
-from bnnpan_export.freeze import FrozenNetwork, freeze
+from bnnpan_export.emit import FrozenNetwork
+from bnnpan_export.freeze import freeze
 from bnnpan_export.onnx_graph import fuse_graph
 from bnnpan_export.untrained import random_network
 from bnnpan_runtime.bundle import Bundle

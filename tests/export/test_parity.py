@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from bnnpan.data.lms import interp23tap
 from bnnpan_export.assemble import export_bundle
-from bnnpan_export.freeze import FrozenNetwork, freeze
+from bnnpan_export.emit import FrozenNetwork
+from bnnpan_export.freeze import freeze
 from bnnpan_export.graph.network import Network
 from bnnpan_export.parity import Distance, check_parity, measure_parity
 from bnnpan_export.scenes import RawScene, Scene, real_scenes, synthetic_scene

@@ -16,7 +16,8 @@ from bnnpan.checkpoint import save_model
 from bnnpan.config import Experiment
 from bnnpan.model import ModelConfig
 from bnnpan_export.assemble import Identity, export_bundle
-from bnnpan_export.freeze import FrozenNetwork, freeze
+from bnnpan_export.emit import FrozenNetwork
+from bnnpan_export.freeze import freeze
 from bnnpan_export.tflite_file import operator_names, read_model
 from bnnpan_export.tflite_lce import TFLITE_WINDOW, fuse_tflite, missing_packages
 from bnnpan_export.untrained import random_network

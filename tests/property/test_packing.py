@@ -39,7 +39,7 @@ def test_packed_signs_and_weights_mean_what_the_definition_says(
 @given(channels=st.integers(1, 72), filters=st.integers(1, 5), seed=SEEDS)
 def test_packing_weights_is_lossless(channels: int, filters: int, seed: int) -> None:
     require_package("torch")
-    from bnnpan_export.freeze import pack_signs, unpack_signs
+    from bnnpan_export.weight_bits import pack_signs, unpack_signs
 
     weight = np.random.default_rng(seed).integers(-1, 2, (filters, channels, 3, 3)).astype(np.float32)
     bits = pack_signs(weight)

@@ -18,9 +18,9 @@ from signing_keys import Key, entries_of, signed_copy
 
 from bnnpan_runtime.bundle import Bundle
 from bnnpan_runtime.cli import main
+from bnnpan_runtime.container_writer import pack_entries
 from bnnpan_runtime.contract import MANIFEST_NAME, SIGNATURES_NAME
 from bnnpan_runtime.errors import TrustError
-from bnnpan_runtime.packing import pack_entries
 from bnnpan_runtime.run import fuse
 from bnnpan_runtime.trust import policy
 from bnnpan_runtime.trust.policy import INSTALLED, UNSIGNED, Signer, Trust

@@ -17,9 +17,10 @@ from signing_keys import Key, entries_of, signed_copy
 from bnnpan_runtime.bundle import Bundle
 from bnnpan_runtime.cli import main
 from bnnpan_runtime.container import read_directory
+from bnnpan_runtime.container_writer import pack_entries
 from bnnpan_runtime.contract import MANIFEST_NAME, WEIGHTS_NAME
+from bnnpan_runtime.durable_file import replacing
 from bnnpan_runtime.errors import OutputError
-from bnnpan_runtime.packing import pack_entries, replacing
 
 GROUND = Key.number(1)
 

@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from bnnpan_export.bundle import pack_bundle, weights_file, write_bundle
-from bnnpan_export.freeze import freeze, model_config
+from bnnpan_export.freeze import freeze
 from bnnpan_export.onnx_graph import fuse_graph, serialised
+from bnnpan_export.passes.capture import model_config
 from bnnpan_export.tflite_lce import TFLITE_WINDOW, fuse_tflite, missing_packages
 from bnnpan_export.untrained import random_network
 from bnnpan_runtime.bundle import Bundle

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from bnnpan_export.bench.fuse_only import FuseOnly
-from bnnpan_export.freeze import model_config
+from bnnpan_export.passes.capture import model_config
 from bnnpan_export.untrained import random_network
 from bnnpan_runtime.bundle import Bundle
 from bnnpan_runtime.graph.protocol import Float32

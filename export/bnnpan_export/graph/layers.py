@@ -11,7 +11,7 @@ from bnnpan.model.pibf import STD_EPSILON
 from bnnpan.model.wavelet import haar, inverse_haar
 from bnnpan_export.graph.cost import Cost
 from bnnpan_export.graph.unit import FLOAT_BITS, Unit
-from bnnpan_export.packing import Array
+from bnnpan_export.weight_bits import Array
 
 __all__ = [
     "Convolution",

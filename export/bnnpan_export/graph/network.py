@@ -20,7 +20,7 @@ from bnnpan_export.graph.layers import (
     Units,
 )
 from bnnpan_export.graph.unit import FLOAT_BITS, Unit
-from bnnpan_export.packing import Array
+from bnnpan_export.weight_bits import Array
 from bnnpan_runtime.contract import NetworkShape
 
 __all__ = ["Network", "Taps", "tap_names"]

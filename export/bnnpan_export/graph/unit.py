@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from bnnpan.model.nbc import NORM_EPSILON
 from bnnpan_export.graph.cost import Cost
-from bnnpan_export.packing import Array, unpack_signs
+from bnnpan_export.weight_bits import Array, unpack_signs
 
 __all__ = [
     "Activation",

@@ -9,8 +9,8 @@ from bnnpan.model import PanSharpener
 from bnnpan_export.graph.network import Network
 from bnnpan_export.passes.capture import capture
 from bnnpan_export.passes.fold import fold_affines
-from bnnpan_export.passes.freeze import freeze_scene_statistics
 from bnnpan_export.passes.pack import pack_bits
+from bnnpan_export.passes.scene_statistics import freeze_scene_statistics
 from bnnpan_export.passes.threshold import fold_thresholds
 from bnnpan_export.passes.wavelet import rewrite_in_wavelet_domain
 

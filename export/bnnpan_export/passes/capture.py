@@ -14,7 +14,7 @@ from bnnpan.model.pibf import PIBF
 from bnnpan_export.graph.layers import Convolution, Haar, InverseHaar, Layer, SceneStatistics, Skip, Units
 from bnnpan_export.graph.network import Network
 from bnnpan_export.graph.unit import AddThenSign, LatentWeight, TrainedEpilogue, Unit
-from bnnpan_export.packing import Array
+from bnnpan_export.weight_bits import Array
 from bnnpan_runtime.contract import NetworkShape
 from bnnpan_runtime.errors import ConfigError
 

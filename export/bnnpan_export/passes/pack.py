@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from bnnpan_export.graph.network import Network
 from bnnpan_export.graph.unit import PackedSigns, Signs, Unit
-from bnnpan_export.packing import pack_signs
+from bnnpan_export.weight_bits import pack_signs
 
 __all__ = ["pack_bits"]
 

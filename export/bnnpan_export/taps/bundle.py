@@ -12,7 +12,6 @@ import torch
 from bnnpan.model import PanSharpener
 from bnnpan_export.emit import FrozenNetwork, read_back
 from bnnpan_export.graph.network import Network
-from bnnpan_export.packing import Array
 from bnnpan_export.passes import stages
 from bnnpan_export.scenes import Scene, synthetic_scene
 from bnnpan_export.taps.forms import Form, Tile
@@ -20,6 +19,7 @@ from bnnpan_export.taps.native_taps import native_form
 from bnnpan_export.taps.onnx_taps import kernel_form, stock_form
 from bnnpan_export.taps.tflite_taps import tflite_form
 from bnnpan_export.taps.torch_network import in_double, network_form
+from bnnpan_export.weight_bits import Array
 from bnnpan_runtime.bundle import Bundle
 from bnnpan_runtime.contract import WEIGHTS_NAME, Manifest
 from bnnpan_runtime.errors import BackendError

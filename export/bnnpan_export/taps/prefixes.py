@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from bnnpan.model.wavelet import SUB_BANDS, haar
 from bnnpan_export.emit import FrozenNetwork
-from bnnpan_export.packing import Array
 from bnnpan_export.taps.forms import OUTPUT, Form, Tile, Values
+from bnnpan_export.weight_bits import Array
 
 __all__ = ["Fuse", "prefix_form"]
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from bnnpan_runtime.contract import Manifest
-from bnnpan_runtime.errors import TrustError
+from bnnpan_runtime.durable_file import sync_folder
+from bnnpan_runtime.errors import TrustError, one_line
 
 __all__ = ["check_counter", "raise_counter"]
 
@@ -58,9 +59,8 @@ def _read(state: Path) -> dict[str, int]:
     try:
         return _parsed(content)
     except (ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
         raise TrustError(
-            f"{state}: not a file of rollback counters ({reason}); delete it to begin anew"
+            f"{state}: not a file of rollback counters ({one_line(error)}); delete it to begin anew"
         ) from error
 
 
@@ -85,11 +85,7 @@ def _write(state: Path, counters: dict[str, int]) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(partial, state)
-    folder = os.open(state.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(state)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from bnnpan_runtime.contract import Manifest
-from bnnpan_runtime.errors import TrustError
+from bnnpan_runtime.errors import TrustError, one_line
 from bnnpan_runtime.trust.ed25519 import KEY_BYTES, is_public_key
 from bnnpan_runtime.trust.signatures import key_id
 
@@ -66,7 +66,7 @@ def read_ring(path: Path) -> dict[str, TrustedKey]:
     try:
         return parse_ring(content)
     except ValueError as error:
-        raise TrustError(f"{path}: not a key ring: {' '.join(str(error).split())}") from error
+        raise TrustError(f"{path}: not a key ring: {one_line(error)}") from error
 
 
 def parse_ring(content: bytes) -> dict[str, TrustedKey]:

@@ -10,9 +10,10 @@ from typing import Any
 
 from bnnpan_runtime.bundle import Bundle
 from bnnpan_runtime.container import MAX_FILE_BYTES, read_entry
+from bnnpan_runtime.container_writer import pack_entries
 from bnnpan_runtime.contract import MANIFEST_NAME
-from bnnpan_runtime.errors import BundleError
-from bnnpan_runtime.packing import pack_entries, replacing, write_file
+from bnnpan_runtime.durable_file import replacing, write_file
+from bnnpan_runtime.errors import BundleError, one_line
 from bnnpan_runtime.uplink.patch import PatchHeader, make_patch, patched, read_header
 
 __all__ = ["Applied", "Inspect", "apply_patch", "diff_bundles"]
@@ -73,7 +74,7 @@ def apply_patch(old: Bundle, patch: Path, out: Path, inspect: Inspect = lambda b
         if hashlib.sha256(new.get(MANIFEST_NAME, b"")).hexdigest() != header.new_manifest:
             raise ValueError("it makes another manifest than it says")
     except ValueError as error:
-        raise BundleError(f"{patch}: cannot apply the patch: {' '.join(str(error).split())}") from error
+        raise BundleError(f"{patch}: cannot apply the patch: {one_line(error)}") from error
     return _installed(new, header, out, inspect)
 
 

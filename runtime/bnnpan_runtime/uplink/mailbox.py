@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bnnpan_runtime.container import MAX_FILE_BYTES
+from bnnpan_runtime.durable_file import write_file
 from bnnpan_runtime.errors import BundleError, IncompleteError, OutputError
-from bnnpan_runtime.packing import write_file
 from bnnpan_runtime.uplink.packets import LARGEST_PACKET, Assembly, Progress, split
 
 __all__ = ["join_packets", "ranges", "split_file"]

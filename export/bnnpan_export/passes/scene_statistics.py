@@ -8,7 +8,7 @@ import numpy as np
 
 from bnnpan_export.graph.layers import Layer, SceneAffine, SceneStatistics
 from bnnpan_export.graph.network import Network
-from bnnpan_export.packing import Array
+from bnnpan_export.weight_bits import Array
 
 __all__ = ["freeze_scene_statistics"]
 
