@@ -24,7 +24,7 @@ def plan(*arguments, **options):
 planning.plan = plan
 """,
     "wrong bit": """
-import bnnpan_runtime.mosaic as mosaic
+import bnnpan_runtime.product.mosaic as mosaic
 _write = mosaic.Mosaic.write
 def write(self, core, pixels, *others):
     pixels = pixels.copy()
@@ -37,12 +37,12 @@ import os
 os.fsync = os.fdatasync = lambda descriptor: None
 """,
     "believes its journal": """
-import bnnpan_runtime.recovery as recovery
+import bnnpan_runtime.product.recovery as recovery
 recovery._matches = lambda file, block, digest: True
 """,
     "deaf to errors": """
 import contextlib
-import bnnpan_runtime.mosaic as mosaic
+import bnnpan_runtime.product.mosaic as mosaic
 def deaf(self, core, pixels, *others, _write=mosaic.Mosaic.write):
     with contextlib.suppress(Exception):
         _write(self, core, pixels, *others)

@@ -15,7 +15,7 @@ from bnnpan_runtime.contract import Plan, Recipe
 from bnnpan_runtime.errors import BackendError, BudgetError, SceneError
 from bnnpan_runtime.graph.protocol import Backend, Engine, TileBackend
 from bnnpan_runtime.memory import KIB, MIB, ceil_mib, format_size, resident_bytes
-from bnnpan_runtime.mosaic import BLOCK
+from bnnpan_runtime.product.mosaic import BLOCK
 from bnnpan_runtime.radiometry.corrected import correction_bytes
 from bnnpan_runtime.resample import Resampler
 from bnnpan_runtime.scene import Scene

@@ -11,19 +11,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Unpack
 
-from bnnpan_runtime.beginning import failing_clearly
 from bnnpan_runtime.bundle import Bundle
 from bnnpan_runtime.contract import FuseReport, Manifest, Plan
 from bnnpan_runtime.errors import BackendError, BudgetError
 from bnnpan_runtime.guard import Guard, Protection
-from bnnpan_runtime.identity import identify
 from bnnpan_runtime.memory import format_size, parse_size, peak_bytes, reset_peak
 from bnnpan_runtime.method import Method, MethodOptions, open_method
-from bnnpan_runtime.mosaic import Order, check_output, open_mosaic
 from bnnpan_runtime.pipeline import fused_tiles
 from bnnpan_runtime.planning import SMALLEST_CACHE
 from bnnpan_runtime.planning import plan as make_plan
-from bnnpan_runtime.product import product_tags, sha256_of
+from bnnpan_runtime.product.beginning import failing_clearly
+from bnnpan_runtime.product.identity import identify
+from bnnpan_runtime.product.mosaic import Order, check_output, open_mosaic
+from bnnpan_runtime.product.tags import product_tags, sha256_of
 from bnnpan_runtime.radiometry.saturation import count_saturated
 from bnnpan_runtime.scene import MsPath, ms_paths
 from bnnpan_runtime.scene_units import SceneUnits

@@ -15,9 +15,9 @@ from raw_scenes import RawScene, write_raw_scene
 PROGRAM = """
 import os
 import signal
-from bnnpan_runtime import block_file, mosaic
+from bnnpan_runtime.product import block_file, mosaic
 from bnnpan_runtime.cli import main
-from bnnpan_runtime.journal import Journal
+from bnnpan_runtime.product.journal import Journal
 
 block_file.BLOCK, mosaic.CHECKPOINT_SECONDS = 64, 0.0
 number, blocks = map(int, os.environ.get("SIGNAL_AFTER_BLOCKS", "0 0").split())

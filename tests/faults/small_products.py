@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.transform import Affine
 
-from bnnpan_runtime.journal import Identity
-from bnnpan_runtime.mosaic import Order, check_output, open_mosaic
+from bnnpan_runtime.product.journal import Identity
+from bnnpan_runtime.product.mosaic import Order, check_output, open_mosaic
 from bnnpan_runtime.scene import ProductFormat
 from bnnpan_runtime.tiles import tiles
 
@@ -39,8 +39,8 @@ IDENTITY = Identity(b"s" * 32, b"i" * 32, b"c" * 32)
 @contextmanager
 def small_blocks() -> Iterator[None]:
     with (
-        patch("bnnpan_runtime.block_file.BLOCK", SIDE),
-        patch("bnnpan_runtime.mosaic.CHECKPOINT_SECONDS", 0.0),
+        patch("bnnpan_runtime.product.block_file.BLOCK", SIDE),
+        patch("bnnpan_runtime.product.mosaic.CHECKPOINT_SECONDS", 0.0),
     ):
         yield
 

@@ -14,10 +14,10 @@ from faults.test_killed_runs import calls_of, killed
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bnnpan_runtime.block_file import BlockGrid
 from bnnpan_runtime.errors import OutputError
-from bnnpan_runtime.journal import HEADER_BYTES, RECORD_BYTES, DamagedJournal, Header, Journal, Record
-from bnnpan_runtime.recovery import Unfit, recover
+from bnnpan_runtime.product.block_file import BlockGrid
+from bnnpan_runtime.product.journal import HEADER_BYTES, RECORD_BYTES, DamagedJournal, Header, Journal, Record
+from bnnpan_runtime.product.recovery import Unfit, recover
 
 KEPT = 3
 """Blocks of four that the interrupted run has finished."""

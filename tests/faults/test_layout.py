@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 
-from bnnpan_runtime import layout
-from bnnpan_runtime.block_file import BlockFile, BlockGrid
-from bnnpan_runtime.layout import lay_out
+from bnnpan_runtime.product import layout
+from bnnpan_runtime.product.block_file import BlockFile, BlockGrid
+from bnnpan_runtime.product.layout import lay_out
 from bnnpan_runtime.scene import ProductFormat, describe
 from bnnpan_runtime.tiles import tiles
 
@@ -78,7 +78,7 @@ def test_a_file_is_byte_for_byte_that_of_gdal_and_tiles_restore_all_of_its_block
 ):
     folder = tmp_path_factory.mktemp("layout")
     path = folder / "ours.tif"
-    with patch("bnnpan_runtime.block_file.BLOCK", SIDE):
+    with patch("bnnpan_runtime.product.block_file.BLOCK", SIDE):
         expected = made_by_gdal(folder / "gdal.tif", form)
         file = lay_out(path, form, TAGS)
     assert path.read_bytes() == expected

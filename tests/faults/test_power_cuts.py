@@ -162,6 +162,6 @@ def test_a_product_that_was_announced_survives(product: bytes, out: Path):
 def test_without_synchronising_products_would_be_lost(product: bytes, out: Path):
     """The recorded disk does lose what is not synchronised, or the test above would prove nothing."""
     with ExitStack() as stack:
-        stack.enter_context(patch("bnnpan_runtime.block_file.BlockFile.sync", lambda self: None))
+        stack.enter_context(patch("bnnpan_runtime.product.block_file.BlockFile.sync", lambda self: None))
         left = cut_everywhere(Command(), out, 12)
     assert -2 in survivors(left, out, product)

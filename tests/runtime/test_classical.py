@@ -26,7 +26,7 @@ from bnnpan_runtime.contract import Calibration, Phase, Tile, Window
 from bnnpan_runtime.errors import SceneError
 from bnnpan_runtime.graph.protocol import DnTile
 from bnnpan_runtime.memory import allocate
-from bnnpan_runtime.product import sha256_of
+from bnnpan_runtime.product.tags import sha256_of
 from bnnpan_runtime.scene import Scene, open_scene
 from bnnpan_runtime.shrink import Shrinker
 from bnnpan_runtime.worker import ShrinkBench, Slot, tile_layout

@@ -23,9 +23,9 @@ from bnnpan_runtime import fuse
 from bnnpan_runtime.bundle import Bundle
 from bnnpan_runtime.contract import Window
 from bnnpan_runtime.errors import BnnpanError, BudgetError, OutputError, SceneError
-from bnnpan_runtime.journal import Identity
-from bnnpan_runtime.mosaic import Order, open_mosaic
-from bnnpan_runtime.product import sha256_of
+from bnnpan_runtime.product.journal import Identity
+from bnnpan_runtime.product.mosaic import Order, open_mosaic
+from bnnpan_runtime.product.tags import sha256_of
 from bnnpan_runtime.scene import open_scene
 
 PLENTY = "4GiB"

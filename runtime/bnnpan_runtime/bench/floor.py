@@ -15,7 +15,7 @@ import rasterio
 from rasterio.windows import Window
 
 from bnnpan_runtime.memory import MIB, peak_bytes, reset_peak
-from bnnpan_runtime.mosaic import BLOCK
+from bnnpan_runtime.product.mosaic import BLOCK
 from bnnpan_runtime.storage import raster_cache
 
 _CACHE_BYTES = 16 * MIB

@@ -119,7 +119,7 @@ def command(
     use_provider(provider, backend)
 
     if preview is not None:
-        from bnnpan_runtime.mosaic import check_output
+        from bnnpan_runtime.product.mosaic import check_output
 
         if preview.absolute() == Path(out).absolute():
             raise click.UsageError("--preview and --out name the same file")

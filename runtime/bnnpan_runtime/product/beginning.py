@@ -11,14 +11,14 @@ from pathlib import Path
 
 from rasterio.errors import RasterioError
 
-from bnnpan_runtime.block_file import BlockGrid
 from bnnpan_runtime.claim import Claim
 from bnnpan_runtime.durable_file import sync_folder
 from bnnpan_runtime.errors import OutputError, one_line
-from bnnpan_runtime.journal import Header, Identity, Journal
-from bnnpan_runtime.layout import lay_out
 from bnnpan_runtime.memory import MIB, format_size
-from bnnpan_runtime.recovery import OfAnotherRun, Recovered, Unfit, recover
+from bnnpan_runtime.product.block_file import BlockGrid
+from bnnpan_runtime.product.journal import Header, Identity, Journal
+from bnnpan_runtime.product.layout import lay_out
+from bnnpan_runtime.product.recovery import OfAnotherRun, Recovered, Unfit, recover
 from bnnpan_runtime.scene import ProductFormat
 
 __all__ = ["Order", "begin", "exists_already", "failing_clearly", "hidden", "sync_folder"]

@@ -16,13 +16,20 @@ from pathlib import Path
 
 import numpy as np
 
-from bnnpan_runtime.beginning import Order, begin, exists_already, failing_clearly, hidden, sync_folder
-from bnnpan_runtime.block_file import BLOCK
 from bnnpan_runtime.claim import Claim, claimed
 from bnnpan_runtime.contract import Window
 from bnnpan_runtime.errors import DistrustError, OutputError
-from bnnpan_runtime.journal import Journal, Record
-from bnnpan_runtime.recovery import Recovered
+from bnnpan_runtime.product.beginning import (
+    Order,
+    begin,
+    exists_already,
+    failing_clearly,
+    hidden,
+    sync_folder,
+)
+from bnnpan_runtime.product.block_file import BLOCK
+from bnnpan_runtime.product.journal import Journal, Record
+from bnnpan_runtime.product.recovery import Recovered
 from bnnpan_runtime.units import Pixels
 
 __all__ = ["BLOCK", "Mosaic", "Order", "check_output", "open_mosaic"]

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from bnnpan_runtime.block_file import DIGEST_BYTES, BlockFile
+from bnnpan_runtime.product.block_file import DIGEST_BYTES, BlockFile
 
 __all__ = ["HEADER_BYTES", "RECORD_BYTES", "DamagedJournal", "Header", "Identity", "Journal", "Record"]
 

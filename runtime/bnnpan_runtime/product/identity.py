@@ -17,12 +17,13 @@ import numpy as np
 import rasterio
 from rasterio.io import DatasetReader
 
-from bnnpan_runtime.block_file import BlockGrid
+import bnnpan_runtime
 from bnnpan_runtime.calibrate import SceneConstants
 from bnnpan_runtime.errors import SceneError, one_line
-from bnnpan_runtime.journal import Identity
 from bnnpan_runtime.method import Method
-from bnnpan_runtime.product import sha256_of
+from bnnpan_runtime.product.block_file import BlockGrid
+from bnnpan_runtime.product.journal import Identity
+from bnnpan_runtime.product.tags import sha256_of
 
 __all__ = ["identify"]
 
@@ -63,7 +64,7 @@ def _program(method: Method) -> dict[str, Any]:
 
     The instruction set of the native engine is none of it, as all of them give the same bits.
     """
-    package = Path(__file__).parent
+    package = Path(bnnpan_runtime.__file__).parent
     sources = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         sources.update(f"{path.relative_to(package)}\0".encode())

@@ -10,9 +10,9 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from bnnpan_runtime.block_file import BlockFile, BlockGrid
 from bnnpan_runtime.errors import one_line
-from bnnpan_runtime.journal import DamagedJournal, Header, Identity, Journal
+from bnnpan_runtime.product.block_file import BlockFile, BlockGrid
+from bnnpan_runtime.product.journal import DamagedJournal, Header, Identity, Journal
 
 __all__ = ["OfAnotherRun", "Recovered", "Unfit", "recover"]
 

@@ -16,7 +16,7 @@ import numpy as np
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import MemoryFile
 
-from bnnpan_runtime.block_file import BlockFile, BlockGrid
+from bnnpan_runtime.product.block_file import BlockFile, BlockGrid
 from bnnpan_runtime.scene import ProductFormat, describe
 
 __all__ = ["lay_out"]
