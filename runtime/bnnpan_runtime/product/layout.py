@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import struct
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape
 
 import numpy as np
 from rasterio.errors import NotGeoreferencedWarning
-from rasterio.io import MemoryFile
+from rasterio.io import DatasetWriter, MemoryFile
 
+from bnnpan_runtime.errors import OutputError
 from bnnpan_runtime.product.block_file import BlockFile, BlockGrid
-from bnnpan_runtime.scene import ProductFormat, describe
+from bnnpan_runtime.scene import ProductFormat, describe, intact_projections
 
-__all__ = ["lay_out"]
+__all__ = ["framed", "late_text", "lay_out"]
 
 _OFFSETS, _BYTE_COUNTS = 324, 325
 """Tags of the tables of blocks (TIFF 6.0, section 15)."""
@@ -31,14 +33,31 @@ _ENTRY_TYPES = {3: "u2", 4: "u4", 16: "u8"}
 """Numbers in those tables, by the codes of TIFF and BigTIFF."""
 
 
-def lay_out(path: Path, form: ProductFormat, tags: Mapping[str, str]) -> BlockFile:
+_LATE = "BNNPAN_LATE"
+"""Stands in the metadata where later tags will, until it is blanked."""
+
+Dress = Callable[[DatasetWriter], None]
+"""What else is to be said in a file, open for writing."""
+
+
+def lay_out(
+    path: Path,
+    form: ProductFormat,
+    tags: Mapping[str, str],
+    late_bytes: int = 0,
+    dress: Dress | None = None,
+) -> BlockFile:
     """A new file with every block in place, filled with NoData or 0, and on the disk.
 
-    Raises OSError or RasterioError, for example where the disk is full.
+    It has room for so many bytes of tags that are known only when all blocks are written; see `late_text`.
+
+    Raises OSError or RasterioError, for example where the disk is full; OutputError if PROJ is not whole.
     """
     grid = BlockGrid.of(form)
-    frame = _frame(form, tags, grid)
+    with intact_projections(str(path), OutputError):
+        frame, late = framed(form, tags, late_bytes, dress)
     file = BlockFile(path, grid, len(frame), is_new=True)
+    file.late = late
     try:
         file.fill(frame)
         file.sync()
@@ -48,12 +67,44 @@ def lay_out(path: Path, form: ProductFormat, tags: Mapping[str, str]) -> BlockFi
     return file
 
 
-def _frame(form: ProductFormat, tags: Mapping[str, str], grid: BlockGrid) -> bytearray:
+def framed(
+    form: ProductFormat, tags: Mapping[str, str], late_bytes: int = 0, dress: Dress | None = None
+) -> tuple[bytearray, range]:
+    """What `lay_out` writes before the blocks, and which bytes of it are blank for later tags."""
+    grid = BlockGrid.of(form)
+    if not late_bytes:
+        frame = _frame(form, tags, grid, dress)
+        return frame, range(len(frame), len(frame))
+    opening, closing = f'<Item name="{_LATE}">', "</Item>"
+    filler = "~" * (late_bytes - len(opening) - len(closing))
+    frame = _frame(form, {**tags, _LATE: filler}, grid, dress)
+    start = frame.index(f"{opening}{filler}{closing}".encode())
+    frame[start : start + late_bytes] = b" " * late_bytes
+    return frame, range(start, start + late_bytes)
+
+
+def late_text(tags: Mapping[str, str], late: range) -> bytes:
+    """Tags as they are written into their room; blanks between elements mean nothing in XML."""
+    items = "".join(f'<Item name="{name}">{escape(value)}</Item>' for name, value in tags.items())
+    text = items.encode().ljust(len(late))
+    if len(text) > len(late):
+        raise ValueError(f"tags of {len(text)} bytes have room for {len(late)}")
+    return text
+
+
+def _frame(
+    form: ProductFormat, tags: Mapping[str, str], grid: BlockGrid, dress: Dress | None = None
+) -> bytearray:
     """Header, directory, tags and tables of a TIFF whose blocks follow in order, without a gap."""
+    options = _options(form, grid)
+    if dress is not None:
+        options["photometric"] = "PALETTE"
     with warnings.catch_warnings(), MemoryFile() as memory:
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with memory.open(**_options(form, grid)) as raster:
+        with memory.open(**options) as raster:
             describe(raster, form, tags)
+            if dress is not None:
+                dress(raster)
         frame = bytearray(memory.read())
     _table(frame, _OFFSETS)[:] = len(frame) + np.arange(grid.count) * grid.block_bytes
     _table(frame, _BYTE_COUNTS)[:] = grid.block_bytes

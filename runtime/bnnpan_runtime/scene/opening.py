@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -18,6 +19,7 @@ from bnnpan_runtime.scene.bands import BandName, Choice, choose_bands
 from bnnpan_runtime.scene.depth import dn_scale
 from bnnpan_runtime.scene.pair import Scene, SceneOptions
 from bnnpan_runtime.scene.placing import ground_of, placed
+from bnnpan_runtime.scene.projections import intact_projections
 from bnnpan_runtime.scene.raster import (
     AnyPath,
     MsPath,
@@ -80,27 +82,40 @@ def open_pair(
     Raises like `open_scene`.
     """
     with ExitStack() as stack:
-        pan_raster = _pan_raster(stack.enter_context(open_raster("PAN", pan)))
-        files = [stack.enter_context(open_raster("MS", path)) for path in ms_paths(ms)]
-        if not files:
-            raise SceneError("no MS is given; name one file, or one per band")
-        _check_files(files)
-        ms_raster, choice, file_bands = _ms_raster(files, options, wanted, taker)
-        _check_dtypes(pan_raster, ms_raster)
-        notes = [_band_note(ms_raster, files, choice, wanted)] if wanted or options.bands else []
-        grid, area, remarks = placed(pan_raster.first, ms_raster.first, options)
-        yield Scene(
-            pan=pan_raster,
-            ms=ms_raster,
-            grid=grid,
-            dn_scale=1.0,
-            area=area,
-            ground=ground_of(pan_raster.first, ms_raster.first).part(area),
-            roles=choice.roles,
-            order=choice.order,
-            file_bands=file_bands,
-            notes=(*notes, *remarks),
-        )
+        with intact_projections(os.fspath(pan), SceneError):
+            scene = _opened(stack, pan, ms, options, wanted, taker)
+        yield scene
+
+
+def _opened(
+    stack: ExitStack,
+    pan: AnyPath,
+    ms: MsPath,
+    options: SceneOptions,
+    wanted: Sequence[str] | None,
+    taker: str,
+) -> Scene:
+    pan_raster = _pan_raster(stack.enter_context(open_raster("PAN", pan)))
+    files = [stack.enter_context(open_raster("MS", path)) for path in ms_paths(ms)]
+    if not files:
+        raise SceneError("no MS is given; name one file, or one per band")
+    _check_files(files)
+    ms_raster, choice, file_bands = _ms_raster(files, options, wanted, taker)
+    _check_dtypes(pan_raster, ms_raster)
+    notes = [_band_note(ms_raster, files, choice, wanted)] if wanted or options.bands else []
+    grid, area, remarks = placed(pan_raster.first, ms_raster.first, options)
+    return Scene(
+        pan=pan_raster,
+        ms=ms_raster,
+        grid=grid,
+        dn_scale=1.0,
+        area=area,
+        ground=ground_of(pan_raster.first, ms_raster.first).part(area),
+        roles=choice.roles,
+        order=choice.order,
+        file_bands=file_bands,
+        notes=(*notes, *remarks),
+    )
 
 
 def _pan_raster(dataset: DatasetReader) -> Raster:
