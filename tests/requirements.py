@@ -20,9 +20,13 @@ REQUIRED = "BNNPAN_REQUIRE"
 
 _EXTRAS = {
     "ai_edge_litert": "test",
+    "atheris": "test",
     "auditwheel": "test",
     "cryptography": "export",
+    "dask": "archive",
+    "distributed": "archive",
     "jsonschema": "test",
+    "pystac": "test",
     "larq_compute_engine": "export",
     "skimage": "test",
     "spacepackets": "test",
@@ -31,7 +35,7 @@ _EXTRAS = {
     "larq": "export",
     "torch": "export",
 }
-_X86_ONLY = ("larq", "larq_compute_engine", "tensorflow", "tf_keras")
+_X86_ONLY = ("atheris", "larq", "larq_compute_engine", "tensorflow", "tf_keras")
 
 
 def missing(kind: Literal["packages", "tools"], reason: str) -> NoReturn:
