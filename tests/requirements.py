@@ -22,18 +22,22 @@ _EXTRAS = {
     "ai_edge_litert": "test",
     "atheris": "test",
     "auditwheel": "test",
+    "build": "test",
     "cryptography": "export",
     "dask": "archive",
     "distributed": "archive",
     "jsonschema": "test",
     "pystac": "test",
     "larq_compute_engine": "export",
+    "rio_cogeo": "test",
+    "rio_stac": "test",
     "skimage": "test",
     "spacepackets": "test",
     "tensorflow": "export",
     "tf_keras": "export",
     "larq": "export",
     "torch": "export",
+    "xarray": "test",
 }
 _X86_ONLY = ("atheris", "larq", "larq_compute_engine", "tensorflow", "tf_keras")
 

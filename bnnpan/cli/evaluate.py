@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     multiple=True,
     help="Data manifest, its folder, or a PanCollection .h5; may be repeated.",
 )
-@click.option("--split", type=click.Choice(["val", "test"]), default="val", show_default=True)
+@click.option(
+    "--split", type=click.Choice(["val", "test"]), default="val", show_default=True, help="Part of the pairs."
+)
 @click.option("--pairs", metavar="NAMES", help="Only these pairs of the split, with commas.")
 @click.option(
     "--resolution",

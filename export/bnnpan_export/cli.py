@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bnnpan_runtime.cli.output_file import check_output
+
 if TYPE_CHECKING:
     from bnnpan_export.signing import SigningKey
     from bnnpan_runtime.contract import Manifest
@@ -59,7 +61,7 @@ def command(
       bnnpan export runs/first --out first.bnnpan --parity-data DATA/manifest.json
     """
     wanted = _parse_formats(formats)
-    _check_output(out, overwrite)
+    check_output(out, overwrite)
     key = None if sign is None else _signing_key(sign)
     from bnnpan.checkpoint import load_model
     from bnnpan_export.assemble import Identity, export_bundle
@@ -145,12 +147,3 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}: give a readable model card") from error
-
-
-def _check_output(path: Path, overwrite: bool) -> None:
-    from bnnpan_runtime.errors import OutputError
-
-    if not path.parent.is_dir():
-        raise OutputError(f"{path}: its folder does not exist; create it first")
-    if path.exists() and (not overwrite or not path.is_file()):
-        raise OutputError(f"{path} exists; choose another name or add --overwrite")

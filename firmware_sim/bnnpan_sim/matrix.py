@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from bnnpan_runtime.errors import BnnpanError, BudgetError, ConfigError, OutputError
-from bnnpan_runtime.memory import format_size, parse_size
+from bnnpan_runtime.memory import MIB, format_size, parse_size
 
 from .board import load_board
+from .levels import WHOLE_BOARD as WHOLE_BOARD_LEVEL
 from .levels import Native
 from .report import SimReport
 from .run import run_scenario
@@ -138,7 +139,7 @@ def _run(
         level=level,
     )
     try:
-        with room.taken(budget_bytes):
+        with room.taken(budget_bytes if level != WHOLE_BOARD_LEVEL else board.ram_mib * MIB):
             report = run_scenario(scenario, work)
     except BnnpanError as error:
         return CellResult(cell, FAILED, str(error), None)

@@ -135,27 +135,22 @@ class EmulatedBoard:
 
     def run(self, command: Sequence[str | Path]) -> BoardRun:
         """Run a command to its end. At level 2 it has to be `bnnpan`."""
-        from .levels import Unlimited, level
+        words = [str(word) for word in command]
+        return BoardRun(tuple(words), self.board, self.level, self._outcome(words))
+
+    def _outcome(self, words: Sequence[str]) -> Outcome:
+        from .job import Job
+        from .levels import level
         from .limits import choose_limiter, run_limited
 
-        words = [str(word) for word in command]
-        chosen = level(self.level)
-        real = words
+        seconds = self.timeout_seconds
         if words[0] == "bnnpan":
-            real = chosen.command(words[1:], self.board)
-        elif words[0] == "python" and self.level == 1:
-            real = [sys.executable, *words[1:]]
-        elif self.level != 1:
+            return level(self.level).run(Job(words[1:], self.board, self.memory_bytes, seconds))
+        if self.level != 1:
             raise ValueError(f"at level {self.level} only bnnpan can be run, not {words[0]}")
-        outcome = run_limited(
-            real,
-            self.memory_bytes,
-            choose_limiter() if self.level == 1 else Unlimited(),
-            cores=self.board.cores,
-            timeout_seconds=self.timeout_seconds,
-            variables=chosen.variables(),
-        )
-        return BoardRun(tuple(words), self.board, self.level, outcome)
+        real = [sys.executable, *words[1:]] if words[0] == "python" else words
+        limiter, cores = choose_limiter(), self.board.cores
+        return run_limited(real, self.memory_bytes, limiter, cores=cores, timeout_seconds=seconds)
 
 
 @pytest.fixture
@@ -171,6 +166,8 @@ def board(request: pytest.FixtureRequest) -> EmulatedBoard:
     if marker is None:
         pytest.fail('the fixture `board` needs a marker: @pytest.mark.board("pi-zero-2w")', pytrace=False)
     wanted = _arguments(*marker.args, **marker.kwargs)
+    if wanted["level"] not in (1, 2):
+        pytest.fail("the fixture `board` knows levels 1 and 2; for 3 use `bnnpan sim run`", pytrace=False)
     try:
         profile = load_board(wanted["name"], request.config.getoption("--bnnpan-boards"))
         level(wanted["level"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
@@ -27,15 +27,21 @@ class Event:
 
 
 class Timeline:
-    """Collects events: those seen from outside, and those that the run tells of itself."""
+    """Collects events: those seen from outside, and those that the run tells of itself.
 
-    def __init__(self) -> None:
+    `tell` is told of the former as they happen.
+    """
+
+    def __init__(self, tell: Callable[[Event], None] = lambda event: None) -> None:
+        self._tell = tell
         self._begin, self._begin_of_day = time.monotonic(), time.time()
         self._events: list[Event] = []
 
     def add(self, name: str, detail: str = "") -> None:
         """Note an event now."""
-        self._events.append(Event(round(time.monotonic() - self._begin, 3), name, detail))
+        event = Event(round(time.monotonic() - self._begin, 3), name, detail)
+        self._events.append(event)
+        self._tell(event)
 
     def add_told(self, log: Path) -> None:
         """Events out of the file of `bnnpan fuse --events`; of the tiles only the last is one."""
@@ -73,15 +79,15 @@ class FaultResult:
 class SimReport:
     """The JSON of `bnnpan sim run --json`.
 
-    level                 1 native under limits, 2 the board's instructions under emulation
-    enforced_by           `cgroup v2`, `cgroup v1`, `watchdog`, or `nothing` at level 2
+    level                 1 native under limits, 2 the board's instructions under emulation, 3 a whole board
+    enforced_by           `cgroup v2`, `cgroup v1`, `watchdog`, `nothing` at level 2, the kernel at level 3
     exit_code             as a shell shows it, 137 for SIGKILL
     peak_bytes            largest resident set of the process, seen from outside; None at level 2
     charged_peak_bytes    what the means of enforcement counted; a cgroup's includes page cache, which it
                           takes back before it kills, so that it may reach the limit in a good run
     predicted_peak_bytes  by the run itself, None if it did not finish
     measured_peak_bytes   by the run itself, None if it did not finish
-    seconds, cpu_seconds  of this machine, not of the board
+    seconds, cpu_seconds  of this machine, not of the board; at level 3 without the time to boot
     message               last line the run wrote to standard error
     notes                 limits besides memory, those that could not be set, and what to know of the level
     failures              one line per expectation that was not met

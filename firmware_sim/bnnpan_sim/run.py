@@ -16,30 +16,35 @@ from typing import Any
 from bnnpan_runtime.errors import VerificationError
 from bnnpan_runtime.memory import format_size
 
+from .job import Job
 from .judge import Evidence, failures
-from .levels import NATIVE, Level, Native, Unlimited, level
-from .limits import Limiter, Outcome, Throttle, choose_limiter, run_limited
+from .levels import NATIVE, WHOLE_BOARD, Level, Native, level
+from .limits import Limiter, Outcome, Throttle
 from .limits.disk import small_disk
-from .report import FaultResult, SimReport, Timeline
+from .report import Event, FaultResult, SimReport, Timeline
 from .scenario import Scenario
 from .scenes import SceneFiles, last_line, make_folder, scene_files
 
 
 def run_scenario(
-    scenario: Scenario, work: Path, *, limiter: Limiter | None = None, out: Path | None = None
+    scenario: Scenario,
+    work: Path,
+    *,
+    limiter: Limiter | None = None,
+    out: Path | None = None,
+    tell: Callable[[Event], None] = lambda event: None,
 ) -> SimReport:
     """Run a scenario and judge it.
 
     `work` keeps synthetic scenes for the next run and holds the product while it is made. It has to be on a
     disk: files in a file system in memory count against the limit. `out` keeps the product there.
+    `tell` is told of what happens as it is seen.
     Raises SceneError if a synthetic scene cannot be made, OutputError if `work` cannot be written,
     ConfigError if the level was not prepared.
     """
-    chosen = level(scenario.level)
-    judged = scenario.level == NATIVE
-    limiter = (limiter or choose_limiter()) if judged else Unlimited()
+    chosen = level(scenario.level, limiter)
     notes = chosen.notes(scenario.board)
-    timeline = Timeline()
+    timeline = Timeline(tell)
     make_folder(work)
     scene = scene_files(scenario.scene, work / "scenes")
     timeline.add("scene ready", f"{scene.pan.name}, {scene.ms.name}")
@@ -47,17 +52,17 @@ def run_scenario(
         with _place(scenario, Path(folder), notes) as place:
             product = out if out is not None and place == Path(folder) else place / "product.tif"
             events = Path(folder) / "events.jsonl"
-            outcome = _run(scenario, scene, chosen, limiter, product, events, timeline)
+            outcome = _run(scenario, scene, chosen, product, events, timeline)
             digest = _sha256(product)
             if digest and out not in (None, product):
                 shutil.copyfile(product, out)
         _note_end(timeline, outcome)
         timeline.add_told(events)
         native = None
-        if not judged and scenario.expect.same_as_native and digest:
+        if chosen.number != NATIVE and scenario.expect.same_as_native and digest:
             native = _native_sha256(scenario, scene, Path(folder))
         faults = _faults(scenario, scene, work) if digest else []
-    evidence = Evidence(outcome, digest, native, judged, timeline.events(), faults)
+    evidence = Evidence(outcome, digest, native, chosen.memory_counts, timeline.events(), faults)
     return _report(scenario, evidence, failures(scenario, evidence), [*outcome.said, *notes])
 
 
@@ -65,7 +70,7 @@ def run_scenario(
 def _place(scenario: Scenario, folder: Path, notes: list[str]) -> Iterator[Path]:
     """Where the product is written: a disk of the wanted size, if one can be made."""
     size_bytes = scenario.slowness.disk_bytes
-    if size_bytes is None:
+    if size_bytes is None or scenario.level == WHOLE_BOARD:  # which has a disk of its own
         yield folder
         return
     with ExitStack() as stack:
@@ -82,24 +87,22 @@ def _run(
     scenario: Scenario,
     scene: SceneFiles,
     chosen: Level,
-    limiter: Limiter,
     product: Path,
     events: Path,
     timeline: Timeline,
 ) -> Outcome:
-    limit = f"{format_size(scenario.limit_bytes)} enforced by {limiter.name}"
-    arguments = [*fuse_arguments(scenario, scene, product, chosen), "--events", str(events)]
-    return run_limited(
-        chosen.command(arguments, scenario.board),
-        scenario.limit_bytes,
-        limiter,
-        cores=scenario.board.cores,
+    job = Job(
+        arguments=[*fuse_arguments(scenario, scene, product, chosen), "--events", str(events)],
+        board=scenario.board,
+        limit_bytes=scenario.limit_bytes,
         timeout_seconds=scenario.timeout_seconds,
         throttle=_throttle(scenario, product.parent),
-        variables=chosen.variables(),
-        started=lambda: timeline.add("started", limit),
+        outputs=(product, events),
+        disk_bytes=scenario.slowness.disk_bytes,
+        happened=timeline.add,
         watch=_watching(product, timeline),
     )
+    return chosen.run(job)
 
 
 def fuse_arguments(scenario: Scenario, scene: SceneFiles, product: Path, chosen: Level) -> list[str]:

@@ -2,6 +2,7 @@
 
     import bnnpan_runtime as bnnpan
     report = bnnpan.fuse("pan.tif", "ms.tif", "bgrn-x4", "product.tif", memory="128MiB")
+    product = bnnpan.fuse(pan_array, ms_array, "bgrn-x4")
 
 Importing the package costs nothing; what a name needs is imported when it is first used.
 """
@@ -12,14 +13,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bnnpan_runtime.arrays import FusedTile, FusedTiles, fuse, fuse_tiles, plan
     from bnnpan_runtime.bundle import Bundle
-    from bnnpan_runtime.run import fuse, plan
 
-__all__ = ["Bundle", "__version__", "fuse", "plan"]
+__all__ = ["Bundle", "FusedTile", "FusedTiles", "__version__", "fuse", "fuse_tiles", "plan"]
 
 __version__ = "0.1.0"
 
-_HOME = {"Bundle": "bnnpan_runtime.bundle", "fuse": "bnnpan_runtime.run", "plan": "bnnpan_runtime.run"}
+_HOME = {
+    "Bundle": "bnnpan_runtime.bundle",
+    **dict.fromkeys(("FusedTile", "FusedTiles", "fuse", "fuse_tiles", "plan"), "bnnpan_runtime.arrays"),
+}
 
 
 def __getattr__(name: str) -> Any:

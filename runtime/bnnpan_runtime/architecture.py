@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from math import prod
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from bnnpan_runtime.contract import Calibration, NetworkShape
 from bnnpan_runtime.weights import TRUNK_TENSORS, weights_layout
 
-__all__ = ["Layer", "calibration_layers", "fusion_layers"]
+__all__ = ["Layer", "calibration_layers", "fusion_layers", "sum_of"]
 
 _TAPS = 9
 _SUB_BANDS = 4
@@ -35,6 +35,11 @@ class Layer:
     binary_macs: float
     float_macs: float
 
+    @property
+    def parameters(self) -> int:
+        """Stored signs and numbers."""
+        return self.binary_bits + self.float_bits // 32
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON value."""
         return asdict(self)
@@ -58,19 +63,21 @@ def fusion_layers(network: NetworkShape) -> list[Layer]:
             (bands + 1) * channels * _TAPS,
         ),
     ]
+    sub_bands = f"{_SUB_BANDS} x {channels} x H/2 x W/2"
+    layers.append(Layer("Haar", "pixels to sub-bands LL, LH, HL, HH", sub_bands, 0, 0, 0, 0))
     for index in range(blocks):
-        # Four sub-bands of a quarter of the pixels each.
         layers.append(
             Layer(
                 f"block {index + 1}",
-                "Haar, 4 binary 3x3 units, inverse Haar",
-                f"4 x {channels} x H/2 x W/2",
+                "a binary 3x3 unit per sub-band, affine",
+                sub_bands,
                 signs,
                 sizes.floats(*trunk) // blocks,
-                signs / 4,
+                signs / 4,  # a sub-band has a quarter of the pixels
                 0,
             )
         )
+    layers.append(Layer("inverse Haar", "sub-bands to pixels", f"{channels} x H x W", 0, 0, 0, 0))
     tail = sizes.floats("tail.weight", "tail.bias")
     operation = f"3x3 convolution {channels} -> {bands}, plus LMS"
     layers.append(Layer("tail", operation, f"{bands} x H x W", 0, tail, 0, channels * bands * _TAPS))
@@ -110,6 +117,19 @@ def calibration_layers(network: NetworkShape, calibration: Calibration) -> list[
             blocks * 3 * channels * channels,
         ),
     ]
+
+
+def sum_of(layers: Sequence[Layer]) -> Layer:
+    """All of them as one."""
+    return Layer(
+        "sum",
+        "",
+        "",
+        sum(layer.binary_bits for layer in layers),
+        sum(layer.float_bits for layer in layers),
+        sum(layer.binary_macs for layer in layers),
+        sum(layer.float_macs for layer in layers),
+    )
 
 
 class _Sizes:

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 if TYPE_CHECKING:
+    from bnnpan_runtime.finishing.statistics import BandStatistics
     from bnnpan_runtime.registration.shift import Shift
     from bnnpan_runtime.scene_units import SceneUnits
 
@@ -215,6 +216,19 @@ class Window:
         """With as many pixels more on every side."""
         return Window(self.row - margin, self.col - margin, self.height + 2 * margin, self.width + 2 * margin)
 
+    def moved(self, rows: int, cols: int) -> Window:
+        """As many rows further down and columns further right."""
+        return Window(self.row + rows, self.col + cols, self.height, self.width)
+
+    def touches(self, other: Window) -> bool:
+        """Whether the two share a pixel."""
+        return (
+            self.row < other.row + other.height
+            and other.row < self.row + self.height
+            and self.col < other.col + other.width
+            and other.col < self.col + self.width
+        )
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -257,6 +271,35 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class SceneQuality:
+    """How well a product agrees with the PAN and MS it is made of, without any truth (docs/quality.md).
+
+    d_lambda, d_s, hqnr  None if no block could be judged
+    min_hqnr             below which blocks were made again, if at all
+    blocks               of the product's file that could be judged
+    blocks_fell_back     those made again by the classical method; figures are of the product as it is
+    """
+
+    d_lambda: float | None
+    d_s: float | None
+    hqnr: float | None
+    min_hqnr: float | None
+    blocks: int
+    blocks_fell_back: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON value; the names of figures as the field writes them."""
+        return {
+            "D_lambda": self.d_lambda,
+            "D_s": self.d_s,
+            "HQNR": self.hqnr,
+            "min_HQNR": self.min_hqnr,
+            "blocks": self.blocks,
+            "blocks_fell_back": self.blocks_fell_back,
+        }
+
+
+@dataclass(frozen=True)
 class FuseReport:
     """What one run did; the JSON of `bnnpan fuse --json`.
 
@@ -270,6 +313,13 @@ class FuseReport:
     shift            between PAN and MS beyond what their files say, and whether it was corrected
     saturated_pixels product pixels from saturated ones, in the tiles of this run; None without `radiometry`
     scene_notes      what was taken for granted of the scene, and what of it was left out
+    mask             where the mask is; None without one
+    quality          how well the product agrees with its scene, in all runs it took; None if not asked for
+    missing_tiles    tiles that a deadline has left out; `missing_pixels` are those that are missing for it
+    band_roles       what the bands of the product are, None where nothing says it
+    statistics       of each band in DN; None if the finished pixels were not looked at
+    thumbnail        where the small picture is; None without one
+    item             where the STAC item is; None without one
     """
 
     product: str
@@ -295,10 +345,18 @@ class FuseReport:
     shift: Shift
     saturated_pixels: int | None
     scene_notes: tuple[str, ...] = ()
+    mask: str | None = None
+    quality: SceneQuality | None = None
+    missing_tiles: int = 0
+    missing_pixels: int = 0
+    band_roles: tuple[str | None, ...] = ()
+    statistics: tuple[BandStatistics, ...] | None = None
+    thumbnail: str | None = None
+    item: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON value."""
-        return asdict(self)
+        return {**asdict(self), "quality": None if self.quality is None else self.quality.to_json()}
 
 
 _T = TypeVar("_T")

@@ -14,6 +14,7 @@ from bnnpan_runtime.bundle import Bundle, shipped_bundles
 from bnnpan_runtime.errors import BnnpanError
 from bnnpan_runtime.graph import BACKENDS, open_backend
 from bnnpan_runtime.memory import KIB, format_size
+from bnnpan_runtime.roles import ROLES, RoleReport, examine_role
 from bnnpan_runtime.verify import golden_check
 
 __all__ = ["Examination", "cpu_name", "examine", "memory_limit"]
@@ -23,12 +24,16 @@ _LIBRARIES = ("numpy", "rasterio", "click", "safetensors", "onnxruntime", "larq-
 
 @dataclass(frozen=True)
 class Examination:
-    """One section per field, each name -> value; `backends` tells how each did in its self-test."""
+    """One section per field, each name -> value.
+
+    `backends` tells how each did in its self-test, `roles` what this computer lacks to fly, train, and so on.
+    """
 
     board: dict[str, Any]
     software: dict[str, str]
     native: dict[str, Any]
     backends: dict[str, str]
+    roles: dict[str, RoleReport]
 
     @property
     def healthy(self) -> bool:
@@ -38,12 +43,13 @@ class Examination:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON value."""
-        return asdict(self)
+        return asdict(self) | {"roles": {name: report.to_json() for name, report in self.roles.items()}}
 
 
 def examine() -> Examination:
     """Look at the computer and run the golden tile of the first shipped bundle on every backend."""
-    return Examination(_board(), _software(), _native(), _self_tests())
+    roles = {name: examine_role(role) for name, role in ROLES.items()}
+    return Examination(_board(), _software(), _native(), _self_tests(), roles)
 
 
 def _board() -> dict[str, Any]:

@@ -77,6 +77,12 @@ class IncompleteError(BnnpanError):
     exit_code = 11
 
 
+class PartialError(BnnpanError):
+    """The deadline ended the run: the product is valid, and a part of it is missing."""
+
+    exit_code = 12
+
+
 def exit_codes() -> dict[int, str]:
     """What every exit code of a command means: the one list behind `bnnpan --help` and the documentation."""
     meanings = {

@@ -18,6 +18,7 @@ from bnnpan_runtime.contract import Calibration, Manifest, Phase, Recipe
 from bnnpan_runtime.errors import BackendError, BundleError, MismatchError
 from bnnpan_runtime.graph import BACKENDS, open_backend
 from bnnpan_runtime.graph.protocol import Backend, TileBackend
+from bnnpan_runtime.memory import resident_bytes
 from bnnpan_runtime.radiometry.corrected import CorrectedScene, corrected
 from bnnpan_runtime.registration import SHIFT_TAG, Register, Shift, find_shift, shifted
 from bnnpan_runtime.resample import Resampler
@@ -45,6 +46,7 @@ class Method:
     signer           who vouches for the network; None without one
     bundle           where the network is from; None without one
     shift            between PAN and MS, which the grid of `scene` already takes into account if it is applied
+    read_bytes       what reading the scene so far has left in memory
     """
 
     name: str
@@ -58,6 +60,12 @@ class Method:
     signer: Signer | None = None
     bundle: Bundle | None = None
     shift: Shift = Shift("off")  # noqa: RUF009  # frozen
+    read_bytes: int = 0
+
+    @property
+    def band_roles(self) -> tuple[str | None, ...]:
+        """What the bands of the product are, None where nothing says it."""
+        return self.scene.roles if self.bundle is None else self.bundle.manifest.band_roles
 
 
 class MethodOptions(TypedDict, total=False):
@@ -166,18 +174,33 @@ def _accepted(error: BundleError | BackendError | MismatchError, fallback: bool)
     return reason
 
 
-def _registered(scene: Scene, phase: Phase, register: Register) -> tuple[Scene, Shift, dict[str, str]]:
-    """The scene with MS where it was found to lie, the shift, and what the product says of what was done."""
+@dataclass(frozen=True)
+class _Registered:
+    """A scene with MS where it was found to lie, the shift, and what the product says of what was done.
+
+    read_bytes  what looking for the shift has left in memory
+    """
+
+    scene: Scene
+    shift: Shift
+    tags: dict[str, str]
+    read_bytes: int
+
+
+def _registered(scene: Scene, phase: Phase, register: Register) -> _Registered:
+    before_bytes = resident_bytes()
     shift, tags = find_shift(scene, scene.grid, phase, register), {}
+    read_bytes = max(0, resident_bytes() - before_bytes)
     if shift.is_applied:
         tags[SHIFT_TAG] = shift.tag
     if isinstance(scene, CorrectedScene) and scene.radiometry is not None:
         tags["BNNPAN_RADIOMETRY_SHA256"] = scene.radiometry.sha256
-    return replace(scene, grid=shifted(scene.grid, shift)), shift, tags
+    return _Registered(replace(scene, grid=shifted(scene.grid, shift)), shift, tags, read_bytes)
 
 
 def _network(scene: Scene, bundle: Bundle, signer: Signer, backend: Backend, register: Register) -> Method:
-    scene, shift, of_scene = _registered(scene, bundle.manifest.phase, register)
+    found = _registered(scene, bundle.manifest.phase, register)
+    scene = found.scene
     resampler = Resampler(scene.grid, bundle.manifest.phase)
     return Method(
         name="network",
@@ -191,11 +214,12 @@ def _network(scene: Scene, bundle: Bundle, signer: Signer, backend: Backend, reg
             "BNNPAN_BUNDLE": bundle.manifest.id,
             "BNNPAN_MANIFEST_SHA256": bundle.sha256,
             "BNNPAN_SIGNER": str(signer),
-            **of_scene,
+            **found.tags,
         },
         signer=signer,
         bundle=bundle,
-        shift=shift,
+        shift=found.shift,
+        read_bytes=found.read_bytes,
     )
 
 
@@ -207,7 +231,8 @@ def _classical(
 
     phase = "centred" if manifest is None else manifest.phase
     calibration = Calibration() if manifest is None else manifest.calibration
-    scene, shift, of_scene = _registered(scene, phase, register)
+    found = _registered(scene, phase, register)
+    scene = found.scene
     engine = ClassicalEngine(scene.grid, scene.bands, phase, calibration)
     refusal = {} if reason is None else {"BNNPAN_FALLBACK_REASON": reason}
     return Method(
@@ -217,7 +242,8 @@ def _classical(
         recipe=engine,
         resampler=engine.resampler,
         calibrate=partial(calibrate, scene, engine),
-        tags={"BNNPAN_METHOD": f"{METHOD}: a classical method, no network", **refusal, **of_scene},
+        tags={"BNNPAN_METHOD": f"{METHOD}: a classical method, no network", **refusal, **found.tags},
         fallback_reason=reason,
-        shift=shift,
+        shift=found.shift,
+        read_bytes=found.read_bytes,
     )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 
 from bnnpan_runtime.calibrate import SceneConstants
-from bnnpan_runtime.contract import Plan, Window
+from bnnpan_runtime.contract import Plan, Tile, Window
 from bnnpan_runtime.graph.protocol import Backend, TileBackend
 from bnnpan_runtime.guard import Guard
 from bnnpan_runtime.resample import Resampler
@@ -27,8 +27,11 @@ def fused_tiles(
     plan: Plan,
     is_done: Callable[[Window], bool] = lambda core: False,
     guard: Guard | None = None,
+    order: Iterable[Tile] | None = None,
 ) -> Generator[Slot, None, None]:
     """Finished tiles of a scene in order, whatever order the threads finish them in.
+
+    That is row by row, or the order of the tiles that are given.
 
     The caller's thread does all reading, and between two tiles all writing, since raster datasets belong to
     one thread; `plan.threads` others compute. With one slot more than threads, the next tile is read and the
@@ -63,7 +66,7 @@ def fused_tiles(
     under_way: deque[Future[Slot]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="fuse")
     try:
-        for tile in tiles(scene.height, scene.width, plan.tile, plan.halo):
+        for tile in order or tiles(scene.height, scene.width, plan.tile, plan.halo):
             if is_done(tile.core):
                 continue
             if not free:

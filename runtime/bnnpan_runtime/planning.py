@@ -7,14 +7,14 @@ calibration are returned to the system before the first tile is read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from bnnpan_runtime.calibrate import calibration_bytes
 from bnnpan_runtime.contract import Plan, Recipe
 from bnnpan_runtime.errors import BackendError, BudgetError, SceneError
 from bnnpan_runtime.graph.protocol import Backend, Engine, TileBackend
-from bnnpan_runtime.memory import KIB, MIB, ceil_mib, format_size, resident_bytes
+from bnnpan_runtime.memory import KIB, MIB, ceil_mib, format_size, peak_bytes, resident_bytes
 from bnnpan_runtime.product.mosaic import BLOCK
 from bnnpan_runtime.radiometry.corrected import correction_bytes
 from bnnpan_runtime.resample import Resampler
@@ -23,7 +23,7 @@ from bnnpan_runtime.storage import Storage
 from bnnpan_runtime.tiles import tile_count, window_shape
 from bnnpan_runtime.worker import Layout, slot_count, tile_layout, worker_count
 
-__all__ = ["SMALLEST_CACHE", "plan"]
+__all__ = ["SMALLEST_CACHE", "Footprint", "plan"]
 
 TILES = (1024, 512, 256, 128, 64)
 """Cores to choose from. Multiples of the product's block of 256 fill whole blocks; smaller ones, for small
@@ -54,6 +54,26 @@ _AS_FAST = 1.03
 
 
 @dataclass(frozen=True)
+class Footprint:
+    """Memory of the process when everything is open and nothing is allocated yet.
+
+    resident_bytes  now
+    peak_bytes      at its peak so far: engines that were tried and refused count, too
+    read_bytes      what reading the scene has left: blocks in the cache and buffers of decoders, which the
+                    tiles use again
+    """
+
+    resident_bytes: int
+    peak_bytes: int = 0
+    read_bytes: int = 0
+
+    @classmethod
+    def of_this_process(cls, read_bytes: int) -> Footprint:
+        """As the kernel counts it."""
+        return cls(resident_bytes(), peak_bytes(), read_bytes)
+
+
+@dataclass(frozen=True)
 class _Candidate:
     """One way to run; `cost` is a time, in fused pixels."""
 
@@ -74,21 +94,33 @@ def plan(
     budget_bytes: int,
     threads: int,
     tile: int | None = None,
-    peak_so_far_bytes: int = 0,
+    footprint: Footprint | None = None,
+    extra_terms: Callable[[int], Mapping[str, int]] = lambda tile: {},
+    finishing_bytes: int = 0,
 ) -> Plan:
     """The fastest way to run within the budget, and of equally fast ones the smallest.
 
     `recipe` is that of the method, or the bundle of the network. `tile` fixes the side of the cores (even, at
-    least 16) instead of choosing among `TILES`. `peak_so_far_bytes` is what the process took at its peak to
-    open everything: engines that were tried and refused count, too. Raises BudgetError naming the smallest
-    budget that works, BackendError for a tile that cannot be.
+    least 16) instead of choosing among `TILES`. `footprint` is that of this process, measured now if it is
+    not given. `extra_terms` are those of what else is asked of the run, by its tile, and `finishing_bytes`
+    what its last steps take when the tiles are done.
+    Raises BudgetError naming the smallest budget that works, BackendError for a tile that cannot be.
     """
     halo = recipe.halo
-    process = resident_bytes()
+    footprint = footprint or Footprint(resident_bytes())
     candidates = [
         candidate
         for side in _tile_sides(scene, backend, halo, tile)
-        for candidate in _candidates(scene, recipe, backend, side, threads, (process, peak_so_far_bytes))
+        for candidate in _candidates(
+            scene,
+            recipe,
+            backend,
+            side,
+            threads,
+            footprint,
+            extra_terms(side),
+            finishing_bytes,
+        )
     ]
     smallest = min(candidates, key=lambda candidate: candidate.peak_bytes)
     smallest_budget = ceil_mib(smallest.peak_bytes + _ROOM_BYTES)
@@ -140,34 +172,37 @@ def _candidates(
     backend: Backend | TileBackend,
     tile: int,
     threads: int,
-    process: tuple[int, int],
+    footprint: Footprint,
+    extra_terms: Mapping[str, int],
+    finishing_bytes: int,
 ) -> Iterator[_Candidate]:
-    """Ways to run with one tile size: with the smallest cache, and with one that holds a row of tiles.
-
-    `process` is the size of the process, now and at its peak.
-    """
+    """Ways to run with one tile size: with the smallest cache, and with one that holds a row of tiles."""
     resampler = Resampler(scene.grid, recipe.phase)
     height, width = window_shape(scene.height, scene.width, tile, recipe.halo)
     layout = tile_layout(scene, resampler, backend, tile, recipe.halo, recipe.shrinks_pan)
     count = tile_count(scene.height, scene.width, tile)
     fused = -(-count // worker_count(threads, count)) * height * width
-    added = _added_terms(scene, recipe, backend, resampler, layout, tile, threads)
+    added = {**_added_terms(scene, recipe, backend, resampler, layout, tile, threads), **extra_terms}
+    if finishing_bytes:
+        # The last steps begin when the tiles are gone, but for the last one's slot.
+        gone = added["tiles_in_flight"] + added["engines"] - layout.slot_bytes
+        added["finishing"] = max(0, finishing_bytes - gone)
 
     pan, ms = Storage.of(scene.pan), Storage.of(scene.ms)
     everything = pan.decoded_bytes + ms.decoded_bytes
     ms_height = resampler.largest_ms_window(height, width)[0]
     read_height, read_width = layout.slot["pan"][0]
     row_of_tiles = pan.row_of_windows_bytes(read_height) + ms.row_of_windows_bytes(ms_height)
-    written = _written_bytes(ms)
     # With less than a block of each, every window decodes both again, and malloc keeps the pieces.
-    one_of_each = pan.block_bytes + ms.block_bytes + written
-    smallest_cache = ceil_mib(min(max(SMALLEST_CACHE, one_of_each), everything + written))
-    row_cache = ceil_mib(min(row_of_tiles, everything) + written)
+    one_of_each = pan.block_bytes + ms.block_bytes
+    smallest_cache = ceil_mib(min(max(SMALLEST_CACHE, one_of_each), everything))
+    row_cache = ceil_mib(min(row_of_tiles, everything))
     for cache in sorted({smallest_cache, max(smallest_cache, row_cache)}):
-        terms = {"process": process[0], "gdal_cache": cache, **added}
+        read_again = min(footprint.read_bytes, cache + added["raster_blocks"])
+        terms = {"process": footprint.resident_bytes - read_again, "gdal_cache": cache, **added}
         terms["margin"] = int(_MARGIN_SHARE * (cache + sum(added.values())))
         # Over before anything is allocated, like the calibration before the first tile.
-        terms["opening"] = max(0, process[1] - sum(terms.values()))
+        terms["opening"] = max(0, footprint.peak_bytes - sum(terms.values()))
         decoded = pan.times_decoded(read_height, read_width, cache) * scene.height * scene.width
         yield _Candidate(tile, cache, terms, fused + _DECODE_WEIGHT * decoded)
 
@@ -197,18 +232,13 @@ def _added_terms(
         "tiles_in_flight": slots * layout.slot_bytes,
         "engines": workers * layout.bench_bytes,
         "library": workers * engine.library_bytes,
-        "writer": _written_bytes(ms) + _GROWTH_BYTES + workers * _THREAD_BYTES,
+        "writer": BLOCK**2 * ms.pixel_bytes + _GROWTH_BYTES + workers * _THREAD_BYTES,
     }
     # The calibration is over before the first tile: it counts only as far as it takes more than the tiles.
     patches = calibration_bytes(scene, recipe, resampler)
     patches += backend.calibration_bytes(calibration.count, calibration.patch)
     tiles = terms["tiles_in_flight"] + terms["engines"] + terms["library"]
     return {**terms, "calibration": max(0, patches - tiles)}
-
-
-def _written_bytes(ms: Storage) -> int:
-    """Blocks of the product under way, which also take room in GDAL's cache."""
-    return 2 * BLOCK**2 * ms.pixel_bytes
 
 
 def _too_small(budget_bytes: int, smallest_budget: int, smallest: _Candidate, backend: Engine) -> BudgetError:

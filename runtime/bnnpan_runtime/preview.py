@@ -21,7 +21,7 @@ from bnnpan_runtime.memory import MIB
 from bnnpan_runtime.scene import AnyPath, MsPath, Scene, SceneOptions, open_pair
 from bnnpan_runtime.storage import raster_cache
 
-__all__ = ["draw_comparison", "write_png"]
+__all__ = ["black_and_white", "draw_comparison", "shown_bands", "stretched", "write_png"]
 
 _SIDE = 400
 """Pixels along each side of a panel."""
@@ -45,7 +45,7 @@ def draw_comparison(
     ms: MsPath,
     product: AnyPath,
     picture: Path,
-    band_roles: Sequence[str],
+    band_roles: Sequence[str | None],
     options: SceneOptions = SceneOptions(),  # noqa: B008  # frozen
 ) -> None:
     """Draw PAN, MS and product of the square with most detail, at full resolution, next to each other.
@@ -63,14 +63,14 @@ def draw_comparison(
             open_pair(pan, ms, options, Scene.bands_of(fused)) as scene,
         ):
             described = [(description or "").lower() for description in fused.descriptions]
-            image = _panels(scene, fused, _shown_bands(band_roles or described))
+            image = _panels(scene, fused, shown_bands(band_roles if any(band_roles) else described))
     except RasterioError as error:
         raise SceneError(f"cannot draw the preview: {one_line(error)}") from error
     write_png(picture, image)
 
 
-def _shown_bands(roles: Sequence[str]) -> list[int]:
-    """Bands, counted from 1, to be drawn as red, green and blue."""
+def shown_bands(roles: Sequence[str | None]) -> list[int]:
+    """Bands, counted from 1, to be drawn as red, green and blue: without these, always the first."""
     shown = [roles.index(role) + 1 for role in ("red", "green", "blue") if role in roles]
     return shown if len(shown) == 3 else [1, 1, 1]
 
@@ -96,22 +96,23 @@ def _panels(scene: Scene, fused: DatasetReader, bands: Sequence[int]) -> UInt8:
     height, width = int(square.height), int(square.width)
     image = np.full((3, height, 3 * width + 2 * _GAP), 255, np.uint8)
     grey = _read_pan(scene, square)
-    image[:, :, :width] = _stretch(grey, _limits(grey))
+    image[:, :, :width] = stretched(grey, black_and_white(grey))
     for plane, band in zip(image, bands, strict=True):
         coarse = _read_enlarged(scene, band, square)
-        limits = _limits(coarse)
-        plane[:, width + _GAP : 2 * width + _GAP] = _stretch(coarse, limits)
-        plane[:, 2 * (width + _GAP) :] = _stretch(fused.read(band, window=square), limits)
+        limits = black_and_white(coarse)
+        plane[:, width + _GAP : 2 * width + _GAP] = stretched(coarse, limits)
+        plane[:, 2 * (width + _GAP) :] = stretched(fused.read(band, window=square), limits)
     return image
 
 
-def _limits(plane: NDArray[Any]) -> tuple[np.float32, np.float32]:
-    """Values that become black and white."""
+def black_and_white(plane: NDArray[Any]) -> tuple[np.float32, np.float32]:
+    """Values that become black and white: all but the darkest and the brightest hundredth lie between."""
     low, high = np.percentile(plane, [_DARKEST, _BRIGHTEST]).astype(np.float32)
     return low, max(high, low + np.float32(1))
 
 
-def _stretch(plane: NDArray[Any], limits: tuple[np.float32, np.float32]) -> UInt8:
+def stretched(plane: NDArray[Any], limits: tuple[np.float32, np.float32]) -> UInt8:
+    """A plane from 0 to 255."""
     low, high = limits
     return np.asarray(np.rint(255 * np.clip((plane - low) / (high - low), 0, 1)), np.uint8)
 
@@ -125,7 +126,7 @@ def _most_detailed(scene: Scene) -> Window:
         for col in _starts(scene.width, width):
             square = Window(col, row, width, height)
             plane = _read_pan(scene, square, shape).astype(np.float32)
-            plane = plane.clip(*_limits(plane))
+            plane = plane.clip(*black_and_white(plane))
             detail = float(np.abs(np.diff(plane, axis=0)).mean() + np.abs(np.diff(plane, axis=1)).mean())
             if detail > most:
                 most, found = detail, square

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -12,33 +11,40 @@ from pathlib import Path
 from typing import Unpack
 
 from bnnpan_runtime.bundle import Bundle
-from bnnpan_runtime.contract import FuseReport, Manifest, Plan
+from bnnpan_runtime.calibrate import SceneConstants
+from bnnpan_runtime.contract import FuseReport, Manifest, Plan, SceneQuality
+from bnnpan_runtime.demands import LATE_BYTES, Demands, late_tags
 from bnnpan_runtime.errors import BackendError, BudgetError
+from bnnpan_runtime.finishing.finish import finish, finishing_bytes
+from bnnpan_runtime.finishing.order import Finishing, item_path
 from bnnpan_runtime.guard import Guard, Protection
-from bnnpan_runtime.memory import format_size, parse_size, peak_bytes, reset_peak
+from bnnpan_runtime.judging.gate import Judging
+from bnnpan_runtime.memory import parse_size, reset_peak
 from bnnpan_runtime.method import Method, MethodOptions, open_method
 from bnnpan_runtime.pipeline import fused_tiles
-from bnnpan_runtime.planning import SMALLEST_CACHE
+from bnnpan_runtime.planning import SMALLEST_CACHE, Footprint
 from bnnpan_runtime.planning import plan as make_plan
 from bnnpan_runtime.product.beginning import failing_clearly
 from bnnpan_runtime.product.identity import identify
-from bnnpan_runtime.product.mosaic import Order, check_output, open_mosaic
+from bnnpan_runtime.product.mosaic import Mosaic, Order, check_output, open_mosaic
 from bnnpan_runtime.product.tags import product_tags, sha256_of
+from bnnpan_runtime.radiometry.corrected import CorrectedScene
 from bnnpan_runtime.radiometry.saturation import count_saturated
+from bnnpan_runtime.report import Counts, fuse_report
 from bnnpan_runtime.scene import MsPath, ms_paths
-from bnnpan_runtime.scene_units import SceneUnits
+from bnnpan_runtime.stac.beside import write_item
 from bnnpan_runtime.storage import raster_cache
 from bnnpan_runtime.telemetry import SILENT, Telemetry
 from bnnpan_runtime.telemetry.narrate import Narrator, telling_the_end
+from bnnpan_runtime.tiles import tiles as tiles_of
 from bnnpan_runtime.trust.policy import Trust
+from bnnpan_runtime.urgency.deadline import Deadline, Urgency
 
-__all__ = ["Progress", "fuse", "plan"]
+__all__ = ["Job", "Progress", "fuse", "plan", "prepared"]
 
 AnyPath = str | os.PathLike[str]
 Progress = Callable[[int, int], None]
 """Called after each tile with the number of tiles done and in all."""
-
-_log = logging.getLogger(__name__)
 
 
 def fuse(
@@ -55,6 +61,10 @@ def fuse(
     progress: Progress | None = None,
     telemetry: Telemetry = SILENT,
     protection: Protection = Protection(),  # noqa: B008  # frozen
+    mask: AnyPath | None = None,
+    judging: Judging = Judging(),  # noqa: B008  # frozen
+    urgency: Urgency = Urgency(),  # noqa: B008  # frozen
+    finishing: Finishing = Finishing(),  # noqa: B008  # frozen
     **options: Unpack[MethodOptions],
 ) -> FuseReport:
     """Fuse a PAN and an MS raster into `out`, a tiled GeoTIFF, within `memory` for the whole process.
@@ -68,53 +78,130 @@ def fuse(
                made the same (None), refuse if it would not (True), or discard it (False)
     telemetry  is told what happens, see docs/telemetry.md
     protection against flipped bits, see docs/radiation.md
+    mask       also write what each pixel is from, see `PixelClass`
+    judging    measure the product's quality, and what to do where it is low, see docs/quality.md
+    urgency    what to do first, and when to end; `missing_tiles` of the report are then left to the same
+               call without a deadline
+    finishing  a Cloud Optimized GeoTIFF, a thumbnail, a STAC item, see docs/product.md; without missing tiles
     options    what makes the product, and what of the scene: see `MethodOptions`
 
     Raises SceneError, BundleError, BudgetError, OutputError, BackendError or VerificationError; `out` is then
     as it was before, and the next call continues with what is finished: a note on the exception tells how
     much that is.
     """
-    started = time.perf_counter()
-    path = Path(out)
-    narrator = Narrator(telemetry)
+    started, deadline, narrator = time.perf_counter(), Deadline(urgency), Narrator(telemetry)
+    path, demands = Path(out), Demands(None if mask is None else Path(mask), judging, urgency)
     with telling_the_end(telemetry):
         narrator.started(out, pan, ms)
-        check_output(path, tuple(map(Path, (pan, *ms_paths(ms)))), overwrite)
+        inputs = tuple(map(Path, (pan, *ms_paths(ms))))
+        check_output(path, inputs, overwrite)
+        demands.check_mask(path, inputs, overwrite)
     with (
         telling_the_end(telemetry),
-        _prepared(pan, ms, bundle, memory, threads, tile, options) as job,
+        prepared(pan, ms, bundle, memory, threads, tile, options, demands, finishing) as job,
     ):
         _remember(job.method, options.get("trust"))
         narrator.prepared(job.method, job.plan)
-        method, tags = job.method, product_tags(job.method)
-        constants = method.calibrate()
+        constants = job.method.calibrate()
         narrator.calibrated(constants.units)
-        identity = identify(method, constants, tags)
-        order = Order(method.scene.product_format, tags, identity, overwrite, resume)
-        fused = skipped = saturated = 0
-        with open_mosaic(path, order) as mosaic:
-            narrator.resumed(method.scene, job.plan, mosaic.has)
-            guard = Guard(method, constants, job.plan, protection, telemetry)
-            tiles = fused_tiles(
-                method.scene, method.resampler, method.engine, constants, job.plan, mosaic.has, guard
-            )
-            with closing(tiles) as finished:
-                for slot in finished:
-                    mosaic.write(slot.tile.core, slot.product)
-                    fused, skipped = fused + 1, skipped + slot.skipped
-                    saturated += count_saturated(method.scene, slot)
-                    narrator.written(slot.tile, slot.skipped, guard.under_way, guard.passes)
-                    if progress is not None:
-                        progress(slot.tile.index + 1, job.plan.tiles)
-            mosaic.close()
-            with failing_clearly(path):
-                digest = sha256_of(mosaic.written)
-            mosaic.commit()
-        is_raw = options.get("radiometry") is not None
-        counts = _Counts(job.plan.tiles - fused, skipped, saturated if is_raw else None)
-        report = _report(job, path, digest, counts, constants.units, time.perf_counter() - started)
+        guard = Guard(job.method, constants, job.plan, protection, telemetry)
+        run = _Run(job, constants, guard, demands, finishing, deadline, narrator)
+        gate = demands.gate(job.method, constants, narrator.judged(job.method.scene, job.plan))
+        with open_mosaic(path, replace(run.order(), overwrite=overwrite, resume=resume)) as mosaic:
+            if gate is not None:
+                gate.restore(mosaic.notes)
+                mosaic.inspect_with(gate)
+            counts = _write_tiles(run, mosaic, progress)
+            quality = None if gate is None else gate.scene_quality
+            report = _complete(run, mosaic, counts, quality, started)
         narrator.committed(report)
         return report
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A run that has calibrated: what it goes by from its first tile to its last step."""
+
+    job: Job
+    constants: SceneConstants
+    guard: Guard
+    demands: Demands
+    finishing: Finishing
+    deadline: Deadline
+    narrator: Narrator
+
+    def order(self) -> Order:
+        """The product to begin or to go on with."""
+        method, demands = self.job.method, self.demands
+        tags = product_tags(method)
+        return Order(
+            form=method.scene.product_format,
+            tags=tags,
+            identity=identify(method, self.constants, tags, demands.identity),
+            mask=demands.mask_order,
+            note_bytes=demands.note_bytes(method.scene),
+            late_bytes=LATE_BYTES,
+            copied=self.finishing.cog,
+        )
+
+
+def _write_tiles(run: _Run, mosaic: Mosaic, progress: Progress | None) -> Counts:
+    """Fuse what is not finished yet, as far as the time allows."""
+    method, plan = run.job.method, run.job.plan
+    scene, narrator, guard = method.scene, run.narrator, run.guard
+    classifier = run.demands.classifier(method, plan)
+    skipped = saturated = 0
+    resumed = done = narrator.resumed(scene, plan, mosaic.has)
+    order = run.demands.order(scene, plan)
+    tiles = fused_tiles(scene, method.resampler, method.engine, run.constants, plan, mosaic.has, guard, order)
+    run.deadline.tiles_begin(mosaic)
+    with closing(tiles) as finished:
+        for slot in run.deadline.tiles_in_time(finished, mosaic):
+            classes = None if classifier is None else classifier.classes(slot)
+            mosaic.write(slot.tile.core, slot.product, classes)
+            done, skipped = done + 1, skipped + slot.skipped
+            saturated += count_saturated(scene, slot)
+            narrator.written(slot.tile, slot.skipped, guard.under_way, guard.passes)
+            if progress is not None:
+                progress(done, plan.tiles)
+    return Counts(resumed, skipped, saturated if isinstance(scene, CorrectedScene) else None)
+
+
+def _complete(
+    run: _Run, mosaic: Mosaic, counts: Counts, quality: SceneQuality | None, started: float
+) -> FuseReport:
+    """Make of the blocks what the product is to be, and give it its name.
+
+    What lies beside the product comes before it: whoever sees the product finds everything.
+    """
+    method, plan, path = run.job.method, run.job.plan, mosaic.path
+    missing = _missing_tiles(run.job, mosaic)
+    finishing = Finishing() if missing else run.finishing
+    if missing:
+        run.narrator.out_of_time(run.deadline.seconds or 0.0, plan.tiles, missing)
+        mosaic.drop_incomplete()
+    pixels = method.scene.height * method.scene.width
+    mosaic.close(late_tags(quality, mosaic.missing_pixels, pixels), is_partial=missing > 0)
+    with failing_clearly(path):
+        made = finish(mosaic, method, finishing, run.narrator.telemetry)
+        digest = sha256_of(made.file)
+    item, mask = item_path(path) if finishing.stac else None, run.demands.mask
+    seconds = time.perf_counter() - started
+    report = replace(
+        fuse_report(method, plan, path, digest, counts, run.constants.units, seconds),
+        mask=None if mask is None else str(mask),
+        quality=quality,
+        missing_tiles=missing,
+        missing_pixels=mosaic.missing_pixels,
+        statistics=made.statistics,
+        thumbnail=None if made.thumbnail is None else str(made.thumbnail),
+        item=None if item is None else str(item),
+    )
+    if item is not None:
+        with failing_clearly(path):
+            write_item(item, mosaic, method, report, made, finishing)
+    mosaic.commit(made.copy, digest)
+    return report
 
 
 def plan(
@@ -125,32 +212,28 @@ def plan(
     memory: str | int,
     threads: int = 1,
     tile: int | None = None,
+    mask: AnyPath | None = None,
+    judging: Judging = Judging(),  # noqa: B008  # frozen
+    urgency: Urgency = Urgency(),  # noqa: B008  # frozen
+    finishing: Finishing = Finishing(),  # noqa: B008  # frozen
     **options: Unpack[MethodOptions],
 ) -> Plan:
     """The plan that `fuse` with the same arguments would follow. Raises like `fuse`."""
-    with _prepared(pan, ms, bundle, memory, threads, tile, options) as job:
+    demands = Demands(None if mask is None else Path(mask), judging, urgency)
+    with prepared(pan, ms, bundle, memory, threads, tile, options, demands, finishing) as job:
         return job.plan
 
 
 @dataclass(frozen=True)
-class _Job:
+class Job:
     """Everything a run needs, opened and checked."""
 
     method: Method
     plan: Plan
 
 
-@dataclass(frozen=True)
-class _Counts:
-    """Tiles that an interrupted run had finished, and tiles without a measurement among the others."""
-
-    resumed: int
-    skipped: int
-    saturated_pixels: int | None
-
-
 @contextmanager
-def _prepared(
+def prepared(
     pan: AnyPath,
     ms: MsPath,
     bundle: Bundle | AnyPath | None,
@@ -158,18 +241,38 @@ def _prepared(
     threads: int,
     tile: int | None,
     options: MethodOptions,
-) -> Iterator[_Job]:
+    demands: Demands = Demands(),  # noqa: B008  # frozen
+    finishing: Finishing = Finishing(),  # noqa: B008  # frozen
+) -> Iterator[Job]:
     """Open everything and plan; the raster library's cache is the plan's while the job is open."""
     budget_bytes = _budget(memory)
     if threads < 1:
         raise BackendError(f"{threads} threads were asked for; at least 1 is needed")
     reset_peak()
     with raster_cache(SMALLEST_CACHE), open_method(pan, ms, bundle, **options) as method:
+        scene, recipe = method.scene, method.recipe
         decided = make_plan(
-            method.scene, method.recipe, method.engine, budget_bytes, threads, tile, peak_bytes()
+            scene,
+            recipe,
+            method.engine,
+            budget_bytes,
+            threads,
+            tile,
+            Footprint.of_this_process(method.read_bytes),
+            lambda side: demands.terms(scene, recipe, side),
+            finishing_bytes(scene.product_format, finishing),
         )
         with raster_cache(decided.gdal_cache_bytes):
-            yield _Job(method, replace(decided, fallback_reason=method.fallback_reason))
+            yield Job(method, replace(decided, fallback_reason=method.fallback_reason))
+
+
+def _missing_tiles(job: Job, mosaic: Mosaic) -> int:
+    """Tiles that the product does not have whole."""
+    if not mosaic.missing_pixels:
+        return 0
+    scene, plan = job.method.scene, job.plan
+    every = tiles_of(scene.height, scene.width, plan.tile, plan.halo)
+    return sum(not mosaic.is_complete(tile.core) for tile in every)
 
 
 def _remember(method: Method, trust: Trust | None) -> None:
@@ -183,43 +286,3 @@ def _budget(memory: str | int) -> int:
         return parse_size(memory)
     except ValueError as error:
         raise BudgetError(str(error)) from error
-
-
-def _report(
-    job: _Job, path: Path, digest: str, tiles: _Counts, units: SceneUnits, seconds: float
-) -> FuseReport:
-    measured, budget = peak_bytes(), job.plan.budget_bytes
-    if measured > budget:
-        _log.warning(
-            "memory budget exceeded: the run took %s at its peak, the budget was %s and %s were predicted;"
-            " this is a defect, please report it",
-            *map(format_size, (measured, budget, job.plan.predicted_peak_bytes)),
-        )
-    scene, engine = job.method.scene, job.method.engine
-    pixels = scene.height * scene.width
-    signer = job.method.signer
-    return FuseReport(
-        product=str(path),
-        product_sha256=digest,
-        backend=engine.name,
-        isa=engine.isa,
-        threads=job.plan.threads,
-        tile=job.plan.tile,
-        halo=job.plan.halo,
-        budget_bytes=budget,
-        predicted_peak_bytes=job.plan.predicted_peak_bytes,
-        measured_peak_bytes=measured,
-        pan_pixels=pixels,
-        seconds=seconds,
-        pan_pixels_per_second=pixels / seconds,
-        resumed_tiles=tiles.resumed,
-        skipped_tiles=tiles.skipped,
-        units=units,
-        method=job.method.name,
-        fallback_reason=job.method.fallback_reason,
-        signer=None if signer is None else signer.name,
-        signer_key_id=None if signer is None else signer.key_id,
-        shift=job.method.shift,
-        saturated_pixels=tiles.saturated_pixels,
-        scene_notes=scene.notes,
-    )

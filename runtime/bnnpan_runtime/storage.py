@@ -20,8 +20,8 @@ from bnnpan_runtime.scene.raster import Part, Raster
 
 __all__ = ["Storage", "raster_cache"]
 
-_DECODER_BLOCKS = 2
-"""A block, and the block as it is stored, which is seldom larger: measured 1.2 at most."""
+_COUNTED_BLOCK_BYTES, _COUNTED_BLOCKS = 2**20, 4096
+"""Of a TIFF with blocks as large as this, and not more of them, it is looked up how large they are stored."""
 
 _LERC_BLOCKS = 2.25
 """LERC: measured 2.05."""
@@ -34,9 +34,10 @@ _JPEG2000_BYTES = 5
 def raster_cache(size_bytes: int) -> Iterator[None]:
     """Limit GDAL's block cache, which the whole process shares; afterwards it is what it was before.
 
-    An option of `rasterio.Env` would set it too, but leave it set.
+    An option of `rasterio.Env` would set it too, but leave it set. Code inside a virtual raster is not run,
+    whatever the environment says.
     """
-    with rasterio.Env(GDAL_NUM_THREADS=1):
+    with rasterio.Env(GDAL_NUM_THREADS=1, GDAL_VRT_ENABLE_PYTHON="NO"):
         before = get_gdal_config("GDAL_CACHEMAX")
         set_gdal_config("GDAL_CACHEMAX", size_bytes)
         try:
@@ -114,7 +115,8 @@ def _of_file(part: Part) -> Storage:
     pixel_bytes += len({band for band in part.masks if band is not None})
     block_bytes = block_height * block_width * pixel_bytes
     compression = dataset.tags(ns="IMAGE_STRUCTURE").get("COMPRESSION", "")
-    decoder_bytes = int(block_bytes * (_LERC_BLOCKS if compression.startswith("LERC") else _DECODER_BLOCKS))
+    blocks = _LERC_BLOCKS if compression.startswith("LERC") else 1 + _stored_share(dataset, block_bytes)
+    decoder_bytes = int(block_bytes * blocks)
     own = Storage(height, width, block_height, block_width, pixel_bytes, decoder_bytes)
     if dataset.driver == "VRT":
         storages = [own, *_sources(dataset)]
@@ -124,6 +126,25 @@ def _of_file(part: Part) -> Storage:
         decoder = decoder_bytes + _JPEG2000_BYTES * math.prod(tile) * len(bands)
         return replace(own, decoder_bytes=decoder)
     return own
+
+
+def _stored_share(dataset: DatasetReader, block_bytes: int) -> float:
+    """Size of the largest block as it is stored, which is read whole, over that of a block; 1 if unknown.
+
+    Small blocks do not matter, and a stored block is seldom larger than decoded: measured 1.2 at most.
+    """
+    block_height, block_width = dataset.block_shapes[0]
+    down, across = -(-dataset.height // block_height), -(-dataset.width // block_width)
+    if dataset.driver != "GTiff" or block_bytes < _COUNTED_BLOCK_BYTES or down * across > _COUNTED_BLOCKS:
+        return 1.0
+    bands = dataset.indexes if dataset.interleaving is Interleaving.band else (1,)
+    sizes = (
+        int(dataset.get_tag_item(f"BLOCK_SIZE_{col}_{row}", "TIFF", bidx=band) or 0)
+        for band in bands
+        for row in range(down)
+        for col in range(across)
+    )
+    return max(sizes) / block_bytes
 
 
 def _combined(storages: Sequence[Storage], pixel_bytes: int) -> Storage:

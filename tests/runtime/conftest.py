@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+import zipfile
 from functools import partial
 from pathlib import Path
 
 import pytest
+from handmade_bundles import good_entries, write_entries
 from raw_scenes import SceneWriter, write_raw_scene
 from unit_bundles import in_units
 
@@ -29,6 +31,12 @@ def depth_bundle(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Bu
 def scene_bundle(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """The shipped bundle as if fed scene units."""
     return in_units(bundle, "scene", tmp_path_factory.mktemp("units") / "scene.bnnpan")
+
+
+@pytest.fixture(params=[zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED], ids=["stored", "deflated"])
+def good_bundle(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A file that is a bundle, put together by hand."""
+    return write_entries(tmp_path / "good.bnnpan", good_entries(), request.param)
 
 
 @pytest.fixture(scope="session")

@@ -12,12 +12,11 @@ from pathlib import Path
 
 import pytest
 import rasterio
-from click.testing import CliRunner
+from command_line import run
 from raw_scenes import SceneWriter
 from signing_keys import Key, entries_of, signed_copy
 
 from bnnpan_runtime.bundle import Bundle
-from bnnpan_runtime.cli import main
 from bnnpan_runtime.container_writer import pack_entries
 from bnnpan_runtime.contract import MANIFEST_NAME, SIGNATURES_NAME
 from bnnpan_runtime.errors import TrustError
@@ -238,12 +237,6 @@ def test_the_boards_ring_comes_before_the_users(tmp_path: Path, monkeypatch: pyt
 
 
 # Commands
-
-
-def run(*arguments: object) -> tuple[int, str, str]:
-    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return result.exit_code, result.stdout, result.stderr
 
 
 @pytest.fixture

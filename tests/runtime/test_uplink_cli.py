@@ -10,12 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from command_line import ok, refusal, run
 from safetensors.numpy import load, save
 from signing_keys import Key, entries_of, signed_copy
 
 from bnnpan_runtime.bundle import Bundle
-from bnnpan_runtime.cli import main
 from bnnpan_runtime.container import read_directory
 from bnnpan_runtime.container_writer import pack_entries
 from bnnpan_runtime.contract import MANIFEST_NAME, WEIGHTS_NAME
@@ -23,26 +22,6 @@ from bnnpan_runtime.durable_file import replacing
 from bnnpan_runtime.errors import OutputError
 
 GROUND = Key.number(1)
-
-
-def run(*arguments: object) -> tuple[int, str, str]:
-    result = CliRunner().invoke(main, ["bundle", *map(str, arguments)])
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return result.exit_code, result.stdout, result.stderr
-
-
-def ok(*arguments: object) -> str:
-    code, out, err = run(*arguments)
-    assert code == 0, err
-    return out
-
-
-def refusal(code: int, *arguments: object) -> str:
-    found, _, err = run(*arguments)
-    assert found == code, err
-    lines = err.splitlines()
-    assert len(lines) == 1 and lines[0].startswith("bnnpan: error: ")
-    return lines[0]
 
 
 def changed(bundle: Bundle, path: Path, bias: float, **fields: object) -> Path:
@@ -69,7 +48,7 @@ def board(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     monkeypatch.setenv("BNNPAN_TRUST", str(tmp_path / "trust.toml"))
     signed_copy(bundle, tmp_path / "old.bnnpan", GROUND)
     changed(bundle, tmp_path / "new.bnnpan", 1e-7, rollback_counter=1)
-    ok("diff", tmp_path / "old.bnnpan", tmp_path / "new.bnnpan", "--out", tmp_path / "update.patch")
+    ok("bundle", "diff", tmp_path / "old.bnnpan", tmp_path / "new.bnnpan", "--out", tmp_path / "update.patch")
     return tmp_path
 
 
@@ -79,7 +58,15 @@ def listing(folder: Path) -> set[str]:
 
 def test_a_patch_makes_the_very_file_of_the_ground(board: Path):
     out = json.loads(
-        ok("apply", board / "old.bnnpan", board / "update.patch", "--out", board / "made.bnnpan", "--json")
+        ok(
+            "bundle",
+            "apply",
+            board / "old.bnnpan",
+            board / "update.patch",
+            "--out",
+            board / "made.bnnpan",
+            "--json",
+        )
     )
     assert (board / "made.bnnpan").read_bytes() == (board / "new.bnnpan").read_bytes()
     assert out["identical"] is True and out["manifest_sha256"] == Bundle.open(board / "new.bnnpan").sha256
@@ -87,18 +74,26 @@ def test_a_patch_makes_the_very_file_of_the_ground(board: Path):
 
 def test_a_patch_is_small_and_says_how_small(board: Path):
     out = json.loads(
-        ok("diff", board / "old.bnnpan", board / "new.bnnpan", "--out", board / "again.patch", "--json")
+        ok(
+            "bundle",
+            "diff",
+            board / "old.bnnpan",
+            board / "new.bnnpan",
+            "--out",
+            board / "again.patch",
+            "--json",
+        )
     )
     assert out["size_bytes"] == (board / "again.patch").stat().st_size < 3000
     assert out["bundle_bytes"] == (board / "new.bnnpan").stat().st_size
     assert "exists" in refusal(
-        6, "diff", board / "old.bnnpan", board / "new.bnnpan", "--out", board / "again.patch"
+        6, "bundle", "diff", board / "old.bnnpan", board / "new.bnnpan", "--out", board / "again.patch"
     )
 
 
 def test_a_bundle_may_be_updated_in_its_place_after_its_golden_tile(board: Path):
     old = board / "old.bnnpan"
-    ok("apply", old, board / "update.patch", "--out", old, "--self-test")
+    ok("bundle", "apply", old, board / "update.patch", "--out", old, "--self-test")
     assert old.read_bytes() == (board / "new.bnnpan").read_bytes()
     assert not [name for name in listing(board) if "partial" in name]
 
@@ -108,13 +103,13 @@ def test_whatever_fails_the_old_bundle_stays(board: Path, bundle: Bundle):
     before, names = old.read_bytes(), listing(board)
 
     def kept(code: int, *arguments: object) -> str:
-        message = refusal(code, "apply", old, *arguments, "--out", old)
+        message = refusal(code, "bundle", "apply", old, *arguments, "--out", old)
         assert old.read_bytes() == before
         assert not [name for name in listing(board) if "partial" in name]
         return message
 
     def patch_to(path: Path) -> Path:
-        ok("diff", old, path, "--out", board / f"{path.name}.patch", "--overwrite")
+        ok("bundle", "diff", old, path, "--out", board / f"{path.name}.patch", "--overwrite")
         return board / f"{path.name}.patch"
 
     damaged = bytearray(patch.read_bytes())
@@ -146,12 +141,14 @@ def test_what_was_looked_at_is_what_gets_the_name(tmp_path: Path):
 
 
 def test_a_patch_fits_the_old_bundle_whoever_signed_it(board: Path, bundle: Bundle):
-    ok("apply", bundle.path, board / "update.patch", "--out", board / "made.bnnpan")
+    ok("bundle", "apply", bundle.path, board / "update.patch", "--out", board / "made.bnnpan")
     assert (board / "made.bnnpan").read_bytes() == (board / "new.bnnpan").read_bytes()
 
 
 def test_a_patch_needs_its_old_bundle(board: Path):
-    message = refusal(4, "apply", board / "new.bnnpan", board / "update.patch", "--out", board / "o.bnnpan")
+    message = refusal(
+        4, "bundle", "apply", board / "new.bnnpan", board / "update.patch", "--out", board / "o.bnnpan"
+    )
     assert "is for the bundle" in message and not (board / "o.bnnpan").exists()
 
 
@@ -162,8 +159,16 @@ def test_another_way_of_packing_gives_the_same_bundle(board: Path):
     with zipfile.ZipFile(packed, "w") as archive:
         for name, content in files.items():
             archive.writestr(zipfile.ZipInfo(name), content)
-    ok("diff", board / "old.bnnpan", packed, "--out", board / "update.patch", "--overwrite")
-    out = ok("apply", board / "old.bnnpan", board / "update.patch", "--out", board / "made.bnnpan", "--json")
+    ok("bundle", "diff", board / "old.bnnpan", packed, "--out", board / "update.patch", "--overwrite")
+    out = ok(
+        "bundle",
+        "apply",
+        board / "old.bnnpan",
+        board / "update.patch",
+        "--out",
+        board / "made.bnnpan",
+        "--json",
+    )
     assert json.loads(out)["identical"] is False
     assert Bundle.open(board / "made.bnnpan").sha256 == Bundle.open(packed).sha256
     assert set(read_directory(board / "made.bnnpan")) == set(files)
@@ -171,7 +176,7 @@ def test_another_way_of_packing_gives_the_same_bundle(board: Path):
 
 def test_a_bundle_goes_through_a_lossy_link(board: Path):
     new, sent, arrived = board / "new.bnnpan", board / "sent", board / "arrived"
-    paths = json.loads(ok("split", new, "--packets", 1024, "--out", sent, "--json"))["packets"]
+    paths = json.loads(ok("bundle", "split", new, "--packets", 1024, "--out", sent, "--json"))["packets"]
     assert len(paths) == -(-new.stat().st_size // (1024 - 34)) and all(
         Path(p).stat().st_size <= 1024 for p in paths
     )
@@ -182,25 +187,25 @@ def test_a_bundle_goes_through_a_lossy_link(board: Path):
     (arrived / "noise").write_bytes(b"noise")
     (arrived / "long").write_bytes(bytes(100_000))
     (arrived / "folder").mkdir()
-    message = refusal(11, "join", arrived, "--out", board / "joined")
+    message = refusal(11, "bundle", "join", arrived, "--out", board / "joined")
     assert "send again: 7, 57, 107" in message and not (board / "joined").exists()
-    code, out, _ = run("join", arrived, "--out", board / "joined", "--json")
+    code, out, _ = run("bundle", "join", arrived, "--out", board / "joined", "--json")
     progress = json.loads(out)
     assert code == 11 and progress["complete"] is False and progress["damaged"] == 2
     for number in progress["resend"]:
         shutil.copy(paths[number], arrived)
-    ok("join", arrived, "--out", board / "joined")
+    ok("bundle", "join", arrived, "--out", board / "joined")
     assert (board / "joined").read_bytes() == new.read_bytes()
 
 
 def test_a_folder_without_packets_asks_for_all(tmp_path: Path):
-    assert "send all" in refusal(11, "join", tmp_path, "--out", tmp_path / "out")
-    assert "cannot read" in refusal(4, "join", tmp_path / "absent", "--out", tmp_path / "out")
+    assert "send all" in refusal(11, "bundle", "join", tmp_path, "--out", tmp_path / "out")
+    assert "cannot read" in refusal(4, "bundle", "join", tmp_path / "absent", "--out", tmp_path / "out")
 
 
 def test_outputs_are_not_replaced_unasked(board: Path):
     (board / "out").write_text("mine")
     for arguments in (("apply", board / "old.bnnpan", board / "update.patch"), ("join", board)):
-        assert "exists" in refusal(6, *arguments, "--out", board / "out")
-        assert "folder" in refusal(6, *arguments, "--out", board / "no" / "out")
+        assert "exists" in refusal(6, "bundle", *arguments, "--out", board / "out")
+        assert "folder" in refusal(6, "bundle", *arguments, "--out", board / "no" / "out")
     assert (board / "out").read_text() == "mine"

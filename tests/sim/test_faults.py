@@ -124,6 +124,7 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
         ("flip-bundle", {"refused", "harmless"}),
         ("flip-scene", {"harmless", "faithful", "refused"}),
         ("slow", {"harmless"}),
+        ("thermal", {"harmless"}),
     ],
 )
 def test_a_fault_ends_well(campaign: Campaign, kind: str, allowed: set[str]) -> None:

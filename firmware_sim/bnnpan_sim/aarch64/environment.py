@@ -23,17 +23,16 @@ from bnnpan_sim.board import Board
 
 from . import board_files
 from .board_files import write_board_files
+from .debian import RELEASE, Debian, Unavailable, call, find
 
 __all__ = ["CACHE_VARIABLE", "Environment", "Unavailable", "cache_folder", "install", "prepare"]
 
 CACHE_VARIABLE = "BNNPAN_AARCH64"
-MIRROR_VARIABLE = "BNNPAN_DEBIAN_MIRROR"
-"""Where packages of Debian come from, if not from where this computer's own apt has them from."""
+PYTHON = "3.11"
+"""Version of the interpreter, that of Debian's release."""
 
-_RELEASE, _PYTHON = "bookworm", "3.11"
-_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _PACKAGES = (
-    *(f"python{_PYTHON}-minimal", f"libpython{_PYTHON}-minimal", f"libpython{_PYTHON}-stdlib"),
+    *(f"python{PYTHON}-minimal", f"libpython{PYTHON}-minimal", f"libpython{PYTHON}-stdlib"),
     *("libc6", "libgcc-s1", "libstdc++6"),
     *("zlib1g", "libbz2-1.0", "liblzma5", "libexpat1", "libffi8", "libssl3", "libuuid1", "libcrypt1"),
 )
@@ -42,18 +41,7 @@ _PLATFORMS = (
     "manylinux2014_aarch64",
     *(f"manylinux_2_{minor}_aarch64" for minor in (17, 27, 28, 31, 34, 35)),
 )
-_DEBIAN = {
-    "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu",
-    "apt-get": "apt",
-    "dpkg-deb": "dpkg",
-    "qemu-aarch64": "qemu-user",
-}
-_PREPARING_SECONDS = 900
 _KILL_AFTER_SECONDS = 5
-
-
-class Unavailable(ConfigError):
-    """This computer lacks something; the message says what, and how to get it."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +101,7 @@ class Environment:
         return [
             *(self.emulator, "-L", str(self._prefix(board)), "-cpu", board.qemu_cpu),
             *(part for name, value in guest.items() for part in ("-E", f"{name}={value}")),
-            *(str(system / "usr" / "bin" / f"python{_PYTHON}"), *map(str, arguments)),
+            *(str(system / "usr" / "bin" / f"python{PYTHON}"), *map(str, arguments)),
         ]
 
     def variables(self) -> dict[str, str]:
@@ -151,14 +139,14 @@ def prepare(requirements: Sequence[str], constraints: Path | None = None) -> Env
     """
     emulator = shutil.which("qemu-aarch64-static") or find("qemu-aarch64")
     cache = cache_folder()
-    recipe = [_RELEASE, _PYTHON, _PACKAGES, _PLATFORMS, list(requirements), "boards apart"]
+    recipe = [RELEASE, PYTHON, _PACKAGES, _PLATFORMS, list(requirements), "boards apart"]
     recipe += [constraints.read_text()] if constraints else []
     folder = cache / hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:16]
     if not folder.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache, prefix="preparing-") as name:
             fresh = Path(name) / "environment"
-            _unpack_debian(Path(name) / "apt", fresh / "system")
+            Debian.open(Path(name) / "apt").unpack(_PACKAGES, fresh / "system")
             _pip(fresh / "packages", requirements, constraints)
             try:
                 fresh.rename(folder)
@@ -173,60 +161,12 @@ def install(wheel: Path, folder: Path) -> None:
     _pip(folder, ["--no-deps", str(wheel)], None)
 
 
-def find(name: str) -> str:
-    """Path of a program. Raises Unavailable."""
-    path = shutil.which(name)
-    if path is None:
-        raise Unavailable(f"needs {name} (Debian and Ubuntu: apt-get install {_DEBIAN.get(name, name)})")
-    return path
-
-
-def _unpack_debian(apt: Path, system: Path) -> None:
-    """Python and the libraries that wheels expect, downloaded by an apt that knows nothing but aarch64."""
-    find("apt-get"), find("dpkg-deb")
-    if not _KEYRING.is_file():
-        raise Unavailable(f"needs {_KEYRING} (Debian and Ubuntu: apt-get install debian-archive-keyring)")
-    mirror = os.environ.get(MIRROR_VARIABLE) or _own_mirror(apt.parent)
-    for name in ("state/lists/partial", "cache/archives/partial", "packages"):
-        (apt / name).mkdir(parents=True)
-    (apt / "status").touch()
-    (apt / "sources.list").write_text(f"deb [signed-by={_KEYRING}] {mirror} {_RELEASE} main\n")
-    options = {
-        "APT::Architecture": "arm64",
-        "APT::Architectures": "arm64",
-        "APT::Sandbox::User": "",
-        "APT::Update::Error-Mode": "any",
-        "Acquire::Languages": "none",
-        "Dir::Cache": apt / "cache",
-        "Dir::Etc::sourcelist": apt / "sources.list",
-        "Dir::Etc::sourceparts": "/dev/null",
-        "Dir::State": apt / "state",
-        "Dir::State::status": apt / "status",
-    }
-    apt_get = ["apt-get", "--quiet=2", *(f"--option={name}={value}" for name, value in options.items())]
-    system.mkdir(parents=True)
-    _call([*apt_get, "update"], apt)
-    _call([*apt_get, "download", *_PACKAGES], apt / "packages")
-    for package in sorted((apt / "packages").glob("*.deb")):
-        _call(["dpkg-deb", "--extract", str(package), str(system)], apt)
-
-
-def _own_mirror(folder: Path) -> str:
-    """Where this computer's apt has packages of Debian from."""
-    form = "--format=$(ORIGIN) $(LABEL) $(COMPONENT) $(REPO_URI)"
-    for line in _call(["apt-get", "indextargets", form, "Identifier: Packages"], folder).splitlines():
-        *kind, mirror = line.split()
-        if kind == ["Debian", "Debian", "main"]:
-            return mirror
-    raise Unavailable(f"apt knows no packages of Debian here; name a mirror of it in {MIRROR_VARIABLE}")
-
-
 def _pip(folder: Path, requirements: Sequence[str], constraints: Path | None) -> None:
     platforms = [f"--platform={platform}" for platform in _PLATFORMS]
-    _call(
+    call(
         [
             *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
-            *("--no-compile", "--only-binary=:all:", "--implementation=cp", f"--python-version={_PYTHON}"),
+            *("--no-compile", "--only-binary=:all:", "--implementation=cp", f"--python-version={PYTHON}"),
             *platforms,
             *([f"--constraint={constraints}"] if constraints else []),
             f"--target={folder}",
@@ -234,12 +174,3 @@ def _pip(folder: Path, requirements: Sequence[str], constraints: Path | None) ->
         ],
         Path.cwd(),
     )
-
-
-def _call(command: Sequence[str], folder: Path) -> str:
-    limited = ["timeout", f"--kill-after={_KILL_AFTER_SECONDS}", str(_PREPARING_SECONDS), *command]
-    result = subprocess.run(limited, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    if result.returncode:
-        tail = " ".join((result.stderr or result.stdout).strip().splitlines()[-3:])
-        raise Unavailable(f"{Path(command[0]).name} failed with {result.returncode}: {tail}")
-    return result.stdout

@@ -24,10 +24,10 @@ from typing import Any
 from bnnpan_runtime.errors import ConfigError
 from bnnpan_sim.board import Board
 
-from .environment import Environment, Unavailable, cache_folder, find, install, prepare
+from .debian import Unavailable, find
+from .environment import Environment, cache_folder, install, prepare
 
 _RECORD = "level2.json"
-_SETUP = "`bnnpan sim setup --level 2`"
 _CHECKOUT = Path(__file__).resolve().parents[3]
 _MANYLINUX = {"manylinux2014": 17, "manylinux2010": 12, "manylinux1": 5}
 
@@ -59,9 +59,11 @@ class Level2:
         """Environment to run it in."""
         return self.environment.variables()
 
-    def notes(self, board: Board) -> list[str]:
-        """What an emulated run does not show, or the board's system would refuse."""
-        lines = [f"level 2 ran {self.wheel}, sha256 {self.wheel_sha256[:16]}, as -cpu {board.qemu_cpu}"]
+    def notes(self, board: Board, number: int = 2) -> list[str]:
+        """What level `number` ran, and what the board's system would refuse."""
+        lines = [
+            f"level {number} ran {self.wheel}, sha256 {self.wheel_sha256[:16]}, as -cpu {board.qemu_cpu}"
+        ]
         if board.glibc is None:
             return lines
         has = _minor(board.glibc)
@@ -102,16 +104,17 @@ def setup(
     return level, steps
 
 
-def load() -> Level2:
-    """What `setup` prepared. Raises ConfigError where it has not."""
+def load(number: int = 2) -> Level2:
+    """What `setup` prepared, for level `number`. Raises ConfigError where it has not."""
+    cure = f"run `bnnpan sim setup --level {number}`"
     path = cache_folder() / _RECORD
     try:
         value: dict[str, Any] = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise ConfigError(f"level 2 is not prepared on this computer; run {_SETUP}") from error
+        raise ConfigError(f"level {number} is not prepared on this computer; {cure}") from error
     folder, packages = Path(value["environment"]), Path(value["packages"])
     if not folder.is_dir() or not packages.is_dir():
-        raise ConfigError(f"level 2 was prepared, but {folder} or {packages} is gone; run {_SETUP} again")
+        raise ConfigError(f"level {number} was prepared, but {folder} or {packages} is gone; {cure} again")
     emulator = shutil.which("qemu-aarch64-static") or find("qemu-aarch64")
     return Level2(Environment(folder, emulator), packages, value["wheel"], value["wheel_sha256"])
 

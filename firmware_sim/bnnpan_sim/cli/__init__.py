@@ -32,5 +32,11 @@ def command() -> None:
 
     Level 1 runs this machine's program under the board's memory, really enforced: by a memory cgroup (version
     2 or 1) where one can be made, else by a watchdog; the report says which. Level 2 runs the board's own
-    instructions under emulation. Seconds are those of this machine, not of the board, at every level.
+    instructions under emulation, level 3 boots a whole emulated board. Seconds are those of this machine, not
+    of the board, at every level.
+
+    \b
+    Example:
+      bnnpan sim boards
+      bnnpan sim run pi-zero-2w-128mib
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from bnnpan_runtime.errors import VerificationError
 from bnnpan_runtime.memory import format_size
 from bnnpan_sim.board import load_board
 from bnnpan_sim.levels import LEVELS
-from bnnpan_sim.report import SimReport
+from bnnpan_sim.report import Event, SimReport
 from bnnpan_sim.run import run_scenario
 from bnnpan_sim.scenario import Scenario, load_scenario, scenario_names
 from bnnpan_sim.scenes import SceneFiles
@@ -25,7 +26,11 @@ from .options import boards_option, default_work, work_option
 @click.argument("scenario", required=False)
 @click.option("--board", metavar="NAME|FILE", help="Board by name, or a TOML file of your own.")
 @boards_option
-@click.option("--level", type=click.Choice(list(map(str, LEVELS))), help="1 native under limits, 2 emulated.")
+@click.option(
+    "--level",
+    type=click.Choice(list(map(str, LEVELS))),
+    help="1 native under limits, 2 emulated, 3 a whole board.",
+)
 @click.option("--memory", type=SIZE, help="Budget promised to the run, such as 128MiB.")
 @click.option(
     "--memory-limit", type=SIZE, help="What the board enforces [default: all it has for an application]."
@@ -63,7 +68,10 @@ def command(
         chosen = _from_options(options, boards)
     else:
         chosen = _replaced(load_scenario(scenario, boards), options, boards)
-    report = run_scenario(chosen, work or default_work(), out=out)
+    shown = sys.stderr.isatty() and not as_json
+    report = run_scenario(
+        chosen, work or default_work(), out=out, tell=_tell if shown else lambda event: None
+    )
     if as_json:
         echo_json(report.to_json())
     else:
@@ -104,6 +112,10 @@ def _replaced(scenario: Scenario, options: dict[str, Any], boards: Path | None) 
     if "pan" in given:
         changes["scene"] = SceneFiles(given["pan"], given["ms"])
     return dataclasses.replace(scenario, **changes)
+
+
+def _tell(event: Event) -> None:
+    click.echo(f"{event.seconds:9.3f} s     {event.name:12} {event.detail}", err=True)
 
 
 def _text(report: SimReport) -> str:

@@ -10,7 +10,9 @@ from bnnpan_runtime.memory import format_size
 
 
 @click.command("setup", short_help="Prepare a level and say what it takes.")
-@click.option("--level", type=click.Choice(["2"]), required=True, help="Level to prepare; 1 needs nothing.")
+@click.option(
+    "--level", type=click.Choice(["2", "3"]), required=True, help="Level to prepare; 1 needs nothing."
+)
 @click.option(
     "--wheel",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -22,18 +24,29 @@ from bnnpan_runtime.memory import format_size
     help="Versions to hold to, as for pip.",
 )
 def command(level: str, wheel: Path | None, constraint: Path | None) -> None:
-    """Prepare level 2: an aarch64 Python, the aarch64 wheels of all dependencies, and ours.
+    """Prepare level 2: an aarch64 Python, the aarch64 wheels of all dependencies, and ours. Level 3 adds
+    Debian's kernel and a disk with all of that.
 
     Nothing is installed on this computer and no root is needed; files go to ~/.cache/bnnpan/aarch64, or where
     BNNPAN_AARCH64 says. Keep that folder between CI runs. Run it again when bnnpan-runtime has changed.
+    Level 2 needs qemu-user, level 3 qemu-system-arm as well (Debian and Ubuntu: apt-get install).
 
     \b
-    Example:
-      bnnpan sim setup --level 2 --wheel dist/bnnpan_runtime-0.1.0-py3-none-manylinux_2_17_aarch64.whl
+    Examples:
+      bnnpan sim setup --level 2 --wheel dist/bnnpan_runtime-*_aarch64.whl
+      bnnpan sim setup --level 3
     """
-    from bnnpan_sim.aarch64.level2 import setup
+    from bnnpan_sim.aarch64 import level2
+    from bnnpan_sim.whole_board import level3
 
-    prepared, steps = setup(wheel, constraint, say=lambda line: click.echo(line, err=True))
+    def say(line: str) -> None:
+        click.echo(line, err=True)
+
+    if level == "2":
+        prepared, steps = level2.setup(wheel, constraint, say=say)
+    else:
+        board, steps = level3.setup(wheel, constraint, say=say)
+        prepared = board.packages
     for step in steps:
         click.echo(f"{step.name:12} {step.seconds:6.1f} s {format_size(step.size_bytes):>10}")
     click.echo(f"level {level} is ready: {prepared.wheel}, in {prepared.environment.folder}")

@@ -8,6 +8,7 @@ KINDS = {
     "enospc": "no space left from the n-th write on, until the process ends",
     "eio": "input/output error at the n-th read, write or fsync, once or from then on",
     "slow": "reads, writes and fsync take 20 ms longer",
+    "thermal": "processor time goes down in steps to as little as a tenth, and back",
     "brownout": "SIGKILL again and again at later and later calls, then an undisturbed run",
     "powercut": "SIGKILL, or the run's success, and what the disk did not hold yet is lost",
     "flip-bundle": "1 to 3 bits flipped in the bundle before the run",

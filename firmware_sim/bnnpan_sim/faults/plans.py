@@ -11,6 +11,7 @@ from pathlib import Path
 
 from .bits import flip_file, flip_memory, grow, truncate
 from .power import LossyDisk
+from .thermal import steps, throttle
 from .trace import Injection
 
 WRITES = ("pwrite64", "write", "ftruncate", "fallocate", "pwritev", "writev")
@@ -104,6 +105,16 @@ def _slow(chance: random.Random, counts: Mapping[str, int]) -> Plan:
     return Plan(
         f"every {step}. {call} from {number} on takes 20 ms longer",
         (Injection(call, f"delay_enter={_SLOW_US}", f"{number}+{step}"),),
+    )
+
+
+def _thermal(chance: random.Random, counts: Mapping[str, int]) -> Plan:
+    call, number = _any_call(chance, counts)
+    shares = steps(chance)
+    return Plan(
+        f"throttled from {call} {number} on",
+        (Injection(call, "signal=STOP", str(number)),),
+        at_stop=lambda pid, files: throttle(pid, shares),
     )
 
 
@@ -202,6 +213,7 @@ _PLANS: dict[str, Callable[[random.Random, Mapping[str, int]], Plan]] = {
     "enospc": _enospc,
     "eio": _eio,
     "slow": _slow,
+    "thermal": _thermal,
     "brownout": _brownout,
     "powercut": _powercut,
     "flip-bundle": _flip_bundle,

@@ -63,7 +63,9 @@ def throttled_v1(throttle: Throttle) -> Iterator[tuple[list[Path], list[str]]]:
                     line = f"{_disk(throttle.folder)} {rate}"
                     (group / f"blkio.throttle.{word}_bps_device").write_text(line)
                 groups.append(group)
-                said.append(f"storage: {_rates(throttle)} by cgroup v1, but buffered writes are not slowed")
+                said.append(
+                    f"storage: {rates_in_words(throttle)} by cgroup v1, but buffered writes are not slowed"
+                )
         yield groups, said
 
 
@@ -78,7 +80,7 @@ def throttle_v2(group: Path, throttle: Throttle) -> list[str]:
         with _saying(said, "storage throughput"):
             rates = " ".join(f"{name}={rate}" for name, rate in throttle.storage.items())
             (group / "io.max").write_text(f"{_disk(throttle.folder)} {rates}")
-            said.append(f"storage: {_rates(throttle)} by cgroup v2")
+            said.append(f"storage: {rates_in_words(throttle)} by cgroup v2")
     return said
 
 
@@ -100,7 +102,8 @@ def _quota_us(cores: float) -> int:
     return max(1000, round(cores * _PERIOD_US))  # the kernel takes no less than 1 ms
 
 
-def _rates(throttle: Throttle) -> str:
+def rates_in_words(throttle: Throttle) -> str:
+    """The storage throughput that is wanted."""
     words = {"rbps": "reads", "wbps": "writes"}
     return ", ".join(f"{words[name]} at {rate / 1e6:g} MB/s" for name, rate in throttle.storage.items())
 

@@ -1,4 +1,4 @@
-"""`bnnpan bundle`: update a board's bundle over a thin link.
+"""`bnnpan bundle`: put a bundle into a catalogue, update a board's over a thin link.
 
 Commands of other distributions come in as entry points of the group `bnnpan.bundle`, such as `sign`.
 """
@@ -13,7 +13,15 @@ from bnnpan_runtime.cli.plugins import load_plugin, plugins
 
 __all__ = ["command"]
 
-_OWN_COMMANDS = ("apply", "diff", "join", "split")
+_OWN_COMMANDS = {
+    "apply": "uplink",
+    "diff": "uplink",
+    "join": "uplink",
+    "split": "uplink",
+    "stac": "bundle_stac",
+}
+"""Command and the module that has it."""
+
 _PLUGIN_GROUP = "bnnpan.bundle"
 _GROUND_COMMANDS = {"sign": "export"}
 
@@ -28,7 +36,8 @@ class BundleCommands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Load one command; None if there is no such."""
         if cmd_name in _OWN_COMMANDS:
-            command: click.Command = getattr(import_module("bnnpan_runtime.cli.uplink"), cmd_name)
+            module = import_module(f"bnnpan_runtime.cli.{_OWN_COMMANDS[cmd_name]}")
+            command: click.Command = getattr(module, cmd_name)
             return command
         plugin = plugins(_PLUGIN_GROUP).get(cmd_name)
         if plugin is None and cmd_name in _GROUND_COMMANDS:
@@ -36,12 +45,13 @@ class BundleCommands(click.Group):
         return None if plugin is None else load_plugin(plugin)
 
 
-@click.command("bundle", cls=BundleCommands, short_help="Sign bundles, and update them over a thin link.")
+@click.command("bundle", cls=BundleCommands, short_help="Sign, describe and update bundles.")
 def command() -> None:
-    """Sign a bundle, make and apply patches, split files into packets and join them again.
+    """Sign a bundle, describe it for catalogues, make and apply patches, split files into packets, join them.
 
     \b
     Example:
+      bnnpan bundle stac new.bnnpan --out new.json
       bnnpan bundle diff old.bnnpan new.bnnpan --out update.patch
       bnnpan bundle split update.patch --packets 1024 --out packets
       bnnpan bundle join packets --out update.patch

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from bnnpan_runtime.cli.demand_options import demand_options
+from bnnpan_runtime.cli.finishing_options import finishing_options
 from bnnpan_runtime.cli.options import (
     backend_option,
     bit_depth_option,
@@ -27,10 +29,12 @@ from bnnpan_runtime.cli.provider_option import provider_option, use_provider
 from bnnpan_runtime.cli.scene_options import preparation_options
 from bnnpan_runtime.cli.telemetry_options import telemetry_options
 from bnnpan_runtime.cli.trust_options import trust_options
+from bnnpan_runtime.errors import PartialError
 from bnnpan_runtime.memory import format_size, peak_bytes
 
 if TYPE_CHECKING:
     from bnnpan_runtime.contract import FuseReport
+    from bnnpan_runtime.finishing.order import Finishing
     from bnnpan_runtime.guard import Protection
     from bnnpan_runtime.registration.shift import Register
     from bnnpan_runtime.scene import SceneOptions
@@ -68,6 +72,8 @@ __all__ = ["command"]
     metavar="PNG",
     help="Also draw PAN, MS and product side by side, where the scene has most detail.",
 )
+@finishing_options
+@demand_options
 @telemetry_options
 @protection_options
 @json_option
@@ -90,6 +96,8 @@ def command(
     overwrite: bool,
     resume: bool | None,
     preview: Path | None,
+    finishing: Finishing,
+    demanded: dict[str, Any],
     outputs: Outputs,
     protection: Protection,
     as_json: bool,
@@ -107,8 +115,13 @@ def command(
     and takes any bands and ratio.
 
     \b
-    Example:
+    Examples:
       bnnpan fuse --pan pan.tif --ms ms.tif --out product.tif --memory 128MiB
+      bnnpan fuse --pan pan.tif --ms ms.tif --out product.tif --memory 128MiB --cog --thumbnail --stac
+      bnnpan fuse --pan pan.tif --ms ms.tif --out product.tif --memory 128MiB \\
+          --mask mask.tif --quality --min-hqnr 0.8
+      bnnpan fuse --pan pan.tif --ms ms.tif --out product.tif --memory 128MiB \\
+          --deadline 90s --priority-window 4096,2048,1024,1024
     """
     from bnnpan_runtime.run import fuse
     from bnnpan_runtime.telemetry.steps import Steps
@@ -118,12 +131,7 @@ def command(
     outputs.check_apart(*map(Path, (pan, *ms, out, bundle)), *filter(None, (preview, radiometry)))
     use_provider(provider, backend)
 
-    if preview is not None:
-        from bnnpan_runtime.product.mosaic import check_output
-
-        if preview.absolute() == Path(out).absolute():
-            raise click.UsageError("--preview and --out name the same file")
-        check_output(preview, tuple(map(Path, (pan, *ms))), overwrite)
+    _check_preview(preview, Path(out), tuple(map(Path, (pan, *ms))), overwrite)
     with progress_bar("Fusing") as progress, outputs.opened(Steps(progress)) as telemetry:
         report = fuse(
             pan,
@@ -144,25 +152,36 @@ def command(
             resume=resume,
             telemetry=telemetry,
             protection=protection,
+            finishing=finishing,
+            **demanded,
         )
     if preview is not None:
         from bnnpan_runtime.preview import draw_comparison
 
-        draw_comparison(pan, ms, out, preview, _band_roles(bundle, report), scene_part)
+        draw_comparison(pan, ms, out, preview, report.band_roles, scene_part)
         report = replace(report, measured_peak_bytes=peak_bytes())
     if as_json:
         echo_json(report.to_json())
     elif not outputs.events_on_stdout:
         _print(report)
+    if report.missing_tiles:
+        click.echo(
+            f"bnnpan: the deadline has come: {report.missing_tiles} tiles of {report.product} are missing;"
+            " the same command without --deadline completes it",
+            err=True,
+        )
+        raise click.exceptions.Exit(PartialError.exit_code)
 
 
-def _band_roles(bundle: str, report: FuseReport) -> tuple[str, ...]:
-    """What the network's bundle says the bands are; nothing without a network."""
-    if report.method != "network":
-        return ()
-    from bnnpan_runtime.bundle import Bundle
+def _check_preview(preview: Path | None, out: Path, inputs: tuple[Path, ...], overwrite: bool) -> None:
+    """Before all work, whether the picture can be put there."""
+    from bnnpan_runtime.product.mosaic import check_output
 
-    return Bundle.open(bundle).manifest.band_roles
+    if preview is None:
+        return
+    if preview.absolute() == out.absolute():
+        raise click.UsageError("--preview and --out name the same file")
+    check_output(preview, inputs, overwrite)
 
 
 def _print(report: FuseReport) -> None:
@@ -179,6 +198,7 @@ def _print(report: FuseReport) -> None:
     if report.saturated_pixels is not None:
         kept = ", less those of kept tiles" if report.resumed_tiles else ""
         click.echo(f"saturated {report.saturated_pixels} of {report.pan_pixels} pixels{kept}")
+    _print_demanded(report)
     skipped = f", {report.skipped_tiles} tiles without data skipped" if report.skipped_tiles else ""
     if report.resumed_tiles:
         click.echo(f"resumed   {report.resumed_tiles} tiles of an interrupted run were kept")
@@ -193,3 +213,21 @@ def _print(report: FuseReport) -> None:
         f"speed     {report.pan_pixels / 1e6:.1f} MPix in {report.seconds:.1f} s,"
         f" {report.pan_pixels_per_second / 1e6:.2f} MPix/s"
     )
+
+
+def _print_demanded(report: FuseReport) -> None:
+    """What was asked for besides the product."""
+    for name, path in (("thumbnail", report.thumbnail), ("item", report.item)):
+        if path is not None:
+            click.echo(f"{name:9} {path}")
+    if report.mask is not None:
+        click.echo(f"mask      {report.mask}")
+    quality = report.quality
+    if quality is not None and quality.hqnr is not None:
+        again = f", {quality.blocks_fell_back} of them made again" if quality.min_hqnr is not None else ""
+        click.echo(
+            f"quality   HQNR {quality.hqnr:.4f} (D_lambda {quality.d_lambda:.4f}, D_s {quality.d_s:.4f}),"
+            f" {quality.blocks} blocks{again}"
+        )
+    if report.missing_tiles:
+        click.echo(f"missing   {report.missing_tiles} tiles, {report.missing_pixels} pixels")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bnnpan_runtime.architecture import Layer, calibration_layers, fusion_layers
+from bnnpan_runtime.architecture import Layer, calibration_layers, fusion_layers, sum_of
 
 if TYPE_CHECKING:
     from bnnpan_runtime.contract import Manifest
@@ -27,7 +27,7 @@ def graph_picture(manifest: Manifest) -> str:
 
 
 def _table(title: str, layers: Sequence[Layer]) -> str:
-    rows = [_COLUMNS, *map(_row, layers), _row(_sum(layers))]
+    rows = [_COLUMNS, *map(_row, layers), _row(sum_of(layers))]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
     lines = [title]
     for index, row in enumerate(rows):
@@ -44,16 +44,4 @@ def _row(layer: Layer) -> tuple[str, ...]:
         layer.operation,
         layer.shape,
         *(f"{number:,.0f}" if number else "" for number in numbers),
-    )
-
-
-def _sum(layers: Sequence[Layer]) -> Layer:
-    return Layer(
-        "sum",
-        "",
-        "",
-        sum(layer.binary_bits for layer in layers),
-        sum(layer.float_bits for layer in layers),
-        sum(layer.binary_macs for layer in layers),
-        sum(layer.float_macs for layer in layers),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,15 +16,30 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _UNITS = {"bit_depth": "units of the bit depth", "scene": "units of the scene"}
+_AS_TEXT = "-"
+
+
+def _text_or_svg(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """What comes behind `--graph` is a picture, so that BUNDLE is not taken for one."""
+    if value not in (None, _AS_TEXT) and Path(value).suffix != ".svg":
+        raise click.BadParameter(
+            f"{value!r} is no picture's name; end it in .svg, and give BUNDLE before --graph"
+        )
+    return value
 
 
 @click.command("inspect", short_help="Show what is in a bundle.")
 @click.argument("bundle")
 @click.option(
-    "--graph", is_flag=True, help="Draw the network: shapes, stored numbers and work of each layer."
+    "--graph",
+    is_flag=False,
+    flag_value=_AS_TEXT,
+    callback=_text_or_svg,
+    metavar="[FILE.svg]",
+    help="Show the network, as a table or drawn into a file: shapes, stored numbers and work of each layer.",
 )
 @json_option
-def command(bundle: str, graph: bool, as_json: bool) -> None:
+def command(bundle: str, graph: str | None, as_json: bool) -> None:
     """Show what is in BUNDLE: a .bnnpan file or the name of a shipped one.
 
     Signatures are shown as they are, not verified: `bnnpan verify` does that.
@@ -31,11 +47,14 @@ def command(bundle: str, graph: bool, as_json: bool) -> None:
     \b
     Example:
       bnnpan inspect bgrn-x4 --graph
+      bnnpan inspect bgrn-x4 --graph network.svg
     """
     from bnnpan_runtime.bundle import Bundle
 
     opened = Bundle.open(bundle)
-    if as_json:
+    if graph not in (None, _AS_TEXT):
+        _draw(opened.manifest, Path(graph))
+    elif as_json:
         echo_json(_graph_json(opened.manifest) if graph else opened.manifest.to_json())
     elif graph:
         from bnnpan_runtime.cli.graph_picture import graph_picture
@@ -45,6 +64,13 @@ def command(bundle: str, graph: bool, as_json: bool) -> None:
         _print(opened.manifest)
         for signature in opened.signatures():
             click.echo(f"signature    by key {signature.key_id}, not verified")
+
+
+def _draw(manifest: Manifest, path: Path) -> None:
+    from bnnpan_runtime.cli.graph_svg import graph_svg
+    from bnnpan_runtime.durable_file import write_file
+
+    write_file(path, graph_svg(manifest).encode())
 
 
 def _graph_json(manifest: Manifest) -> dict[str, Any]:

@@ -33,6 +33,7 @@ __all__ = [
     "echo_json",
     "fallback_option",
     "json_option",
+    "listed",
     "memory_option",
     "scene_options",
     "threads_option",
@@ -81,6 +82,11 @@ class _Listed(click.ParamType):  # type: ignore[type-arg,unused-ignore]
             what = self._count or "names"
             self.fail(f"{value!r} is not a list of {what} with commas in between", param, ctx)
         return values
+
+
+def listed(kind: Callable[[str], Any], count: int | None = None) -> _Listed:
+    """The type of an option that takes values with commas between them."""
+    return _Listed(kind, count)
 
 
 def scene_options(function: _Function) -> _Function:

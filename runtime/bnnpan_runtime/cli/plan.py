@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from bnnpan_runtime.cli.demand_options import demand_options
+from bnnpan_runtime.cli.finishing_options import finishing_options
 from bnnpan_runtime.cli.options import (
     backend_option,
     bit_depth_option,
@@ -26,6 +28,7 @@ from bnnpan_runtime.memory import MIB
 
 if TYPE_CHECKING:
     from bnnpan_runtime.contract import Plan
+    from bnnpan_runtime.finishing.order import Finishing
     from bnnpan_runtime.registration.shift import Register
     from bnnpan_runtime.scene import SceneOptions
     from bnnpan_runtime.trust.policy import Trust
@@ -44,6 +47,8 @@ __all__ = ["command"]
 @threads_option
 @tile_option
 @bit_depth_option("the bundle's; networks in scene units need none")
+@finishing_options
+@demand_options
 @json_option
 def command(
     bundle: str,
@@ -59,6 +64,8 @@ def command(
     threads: int,
     tile: int | None,
     bit_depth: int | None,
+    finishing: Finishing,
+    demanded: dict[str, Any],
     as_json: bool,
 ) -> None:
     """Explain what `bnnpan fuse` with the same options will hold in memory.
@@ -66,6 +73,7 @@ def command(
     \b
     Example:
       bnnpan plan --pan pan.tif --ms ms.tif --memory 128MiB
+      bnnpan plan --pan pan.tif --ms ms.tif --memory 128MiB --mask mask.tif --quality
     """
     from bnnpan_runtime.run import plan
 
@@ -83,6 +91,8 @@ def command(
         register=register,
         radiometry=radiometry,
         scene_options=scene_part,
+        finishing=finishing,
+        **demanded,
     )
     if as_json:
         echo_json(decided.to_json())

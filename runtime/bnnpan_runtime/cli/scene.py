@@ -14,7 +14,12 @@ __all__ = ["command"]
 
 @click.group("scene", short_help="Make scenes to try things on.")
 def command() -> None:
-    """Make scenes to try things on."""
+    """Make scenes to try things on.
+
+    \b
+    Example:
+      bnnpan scene synth --size 1024 --out scene/
+    """
 
 
 @command.command("synth")

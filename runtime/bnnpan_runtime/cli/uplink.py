@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from bnnpan_runtime.cli.options import echo_json, json_option
+from bnnpan_runtime.cli.output_file import check_output
 from bnnpan_runtime.cli.trust_options import trust_options
-from bnnpan_runtime.errors import IncompleteError, OutputError, VerificationError
+from bnnpan_runtime.errors import IncompleteError, VerificationError
 
 if TYPE_CHECKING:
     from bnnpan_runtime.bundle import Bundle
@@ -36,7 +37,7 @@ def diff(old: str, new: str, out: Path, overwrite: bool, as_json: bool) -> None:
     from bnnpan_runtime.bundle import Bundle
     from bnnpan_runtime.uplink.install import diff_bundles
 
-    _check_output(out, overwrite)
+    check_output(out, overwrite)
     before, after = Bundle.open(old), Bundle.open(new)
     size_bytes = diff_bundles(before, after, out)
     new_bytes = after.path.stat().st_size
@@ -71,7 +72,7 @@ def apply(
     from bnnpan_runtime.uplink.install import apply_patch
 
     opened = Bundle.open(old)
-    _check_output(out, overwrite or (out.exists() and out.samefile(opened.path)))
+    check_output(out, overwrite or (out.exists() and out.samefile(opened.path)))
 
     def inspect(bundle: Bundle) -> None:
         trust.check(bundle)
@@ -134,7 +135,7 @@ def join(folder: Path, out: Path, overwrite: bool, as_json: bool) -> None:
     """
     from bnnpan_runtime.uplink.mailbox import join_packets, ranges
 
-    _check_output(out, overwrite)
+    check_output(out, overwrite)
     progress = join_packets(folder, out)
     if as_json:
         echo_json(progress.to_json())
@@ -145,13 +146,6 @@ def join(folder: Path, out: Path, overwrite: bool, as_json: bool) -> None:
         )
     if not as_json:
         click.echo(f"{out}: {progress.file_bytes} bytes of {progress.packets} packets")
-
-
-def _check_output(path: Path, overwrite: bool) -> None:
-    if not path.parent.is_dir():
-        raise OutputError(f"{path}: its folder does not exist; create it first")
-    if path.exists() and (not overwrite or not path.is_file()):
-        raise OutputError(f"{path} exists; choose another name or add --overwrite")
 
 
 def _check_golden(bundle: Bundle) -> None:

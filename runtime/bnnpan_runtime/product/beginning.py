@@ -15,11 +15,13 @@ from bnnpan_runtime.claim import Claim
 from bnnpan_runtime.durable_file import sync_folder
 from bnnpan_runtime.errors import OutputError, one_line
 from bnnpan_runtime.memory import MIB, format_size
-from bnnpan_runtime.product.block_file import BlockGrid
+from bnnpan_runtime.product.block_file import BlockFile, BlockGrid, checksum
 from bnnpan_runtime.product.journal import Header, Identity, Journal
-from bnnpan_runtime.product.layout import lay_out
-from bnnpan_runtime.product.recovery import OfAnotherRun, Recovered, Unfit, recover
-from bnnpan_runtime.scene import ProductFormat
+from bnnpan_runtime.product.layout import framed, lay_out
+from bnnpan_runtime.product.mask import MaskOrder, describe_classes, mask_form
+from bnnpan_runtime.product.recovery import OfAnotherRun, Recovered, Unfit, recover, recover_copy
+from bnnpan_runtime.product.sheets import Sheets
+from bnnpan_runtime.scene import ProductFormat, intact_projections
 
 __all__ = ["Order", "begin", "exists_already", "failing_clearly", "hidden", "sync_folder"]
 
@@ -36,6 +38,10 @@ class Order:
     overwrite  replace an existing product
     resume     go on from what an interrupted run has left: None if it fits, True to refuse what is of another
                run instead of replacing it, False to begin anew
+    mask       also make a mask, and where
+    note_bytes what the journal keeps of each block for the run that goes on
+    late_bytes room for tags that are known only when all blocks are written
+    copied     the product will not be the file of the blocks, but a copy made of it
     """
 
     form: ProductFormat
@@ -43,33 +49,44 @@ class Order:
     identity: Identity
     overwrite: bool = False
     resume: bool | None = None
+    mask: MaskOrder | None = None
+    note_bytes: int = 0
+    late_bytes: int = 0
+    copied: bool = False
+
+    @property
+    def mask_form(self) -> ProductFormat:
+        """That of the mask."""
+        return mask_form(self.form)
 
 
 def hidden(path: Path, kind: str) -> Path:
-    """The file beside a product that holds its "partial" content, or the "journal" about it."""
+    """The file beside a product with its "partial" content, a "copy" of it, or the "journal" about it."""
     return path.with_name(f".{path.name}.{kind}")
 
 
 def begin(path: Path, claim: Claim, journal: Journal, order: Order) -> Recovered:
     """What an interrupted run has left, or a file without any block finished. Raises OutputError."""
     partial = hidden(path, "partial")
+    if path.exists() and (copy := _published_copy(path, journal, order)) is not None:
+        return copy
     if path.exists() and not partial.exists():
-        finished = _finished(path, journal, order)
-        if finished is not None:
-            return finished
-        if not order.overwrite:
-            claim.release()
+        published = _published(path, claim, journal, order)
+        if published is not None:
+            return published
     if path.exists() and not order.overwrite:
         raise exists_already(path)
     if partial.exists() and order.resume is not False and not journal.is_empty:
         try:
-            return recover(partial, journal, order.identity, BlockGrid.of(order.form))
+            return _hidden_again(path, _recovered(partial, journal, order), order)
         except Unfit as error:
             if order.resume and isinstance(error, OfAnotherRun):
                 raise OutputError(
                     f"{path}: cannot be resumed: {error}; --restart discards what is kept"
                 ) from error
             _log.warning("%s: what an interrupted run has left is discarded: %s", path, error)
+    if order.mask is not None and order.mask.path.exists() and not order.overwrite:
+        raise exists_already(order.mask.path)
     return _fresh(path, claim, journal, order)
 
 
@@ -89,40 +106,115 @@ def failing_clearly(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _finished(path: Path, journal: Journal, order: Order) -> Recovered | None:
-    """The product itself, if this very run was interrupted after giving it its name."""
+def _published(path: Path, claim: Claim, journal: Journal, order: Order) -> Recovered | None:
+    """The product itself, if this very run has given it its name and then was interrupted or out of time.
+
+    One that is not complete gets its hidden name again.
+    """
     if order.resume is False or journal.is_empty:
         return None
     try:
-        product = recover(path, journal, order.identity, BlockGrid.of(order.form))
+        product = _recovered(path, journal, order)
+    except OfAnotherRun:
+        return None  # which may yet go on with what it has published
+    except Unfit:
+        if not order.overwrite:
+            claim.release()
+        return None
+    return product if all(product.blocks) else _hidden_again(path, product, order)
+
+
+def _published_copy(path: Path, journal: Journal, order: Order) -> Recovered | None:
+    """The product itself, if it is a copy that this very run has given its name."""
+    if not order.copied or order.resume is False or journal.is_empty:
+        return None
+    mask = order.mask
+    opener = None if mask is None else lambda: _open_mask(mask.path, order)
+    try:
+        return recover_copy(path, journal, order.identity, BlockGrid.of(order.form), opener)
     except Unfit:
         return None
-    if not all(product.blocks):
-        product.file.close()
-        return None
-    return product
+
+
+def _recovered(pixels: Path, journal: Journal, order: Order) -> Recovered:
+    """What lies at `pixels`, and the mask that belongs to it. Raises Unfit."""
+    form, mask = order.form, order.mask
+    late = None
+    if order.late_bytes:
+        with intact_projections(str(pixels), OutputError):
+            _, late = framed(form, order.tags, order.late_bytes)
+    opener = None if mask is None else lambda: _open_mask(mask.path, order)
+    return recover(pixels, journal, order.identity, BlockGrid.of(form), late, opener)
+
+
+def _open_mask(path: Path, order: Order) -> BlockFile:
+    """The mask that an interrupted run has left. Raises OSError, too if it is none of this run."""
+    form, partial = order.mask_form, hidden(path, "partial")
+    with intact_projections(str(path), OutputError):
+        frame, _ = framed(form, order.tags, dress=describe_classes)
+    grid = BlockGrid.of(form)
+    file = BlockFile(partial if partial.exists() else path, grid, len(frame))
+    expected = checksum(bytes(frame)) + checksum(b"")
+    if file.size != len(frame) + grid.all_bytes or file.frame_digest() != expected:
+        file.close()
+        raise OSError("it is damaged")
+    return file
+
+
+def _hidden_again(path: Path, begun: Recovered, order: Order) -> Recovered:
+    """Files that are gone on with, under their hidden names; the mask's first, so that it is never alone."""
+    places = [(path, begun.file.pixels)]
+    if order.mask is not None and begun.file.mask is not None:
+        places.insert(0, (order.mask.path, begun.file.mask))
+        if begun.file.mask.path != order.mask.path and order.mask.path.exists() and not order.overwrite:
+            begun.file.close()
+            raise exists_already(order.mask.path)
+    with failing_clearly(path):
+        for place, file in places:
+            if file.path == place:
+                os.replace(place, hidden(place, "partial"))
+                sync_folder(place)
+                file.path = hidden(place, "partial")
+    return begun
 
 
 def _fresh(path: Path, claim: Claim, journal: Journal, order: Order) -> Recovered:
     """A file laid out anew, and a journal that has only its header."""
-    partial = hidden(path, "partial")
+    partials = [hidden(place, "partial") for place in (path, *([order.mask.path] if order.mask else []))]
     try:
         with failing_clearly(path):
             journal.clear()
-            partial.unlink(missing_ok=True)
+            for partial in partials:
+                partial.unlink(missing_ok=True)
             _check_space(path, BlockGrid.of(order.form).all_bytes + _HEADER_BYTES)
-            file = lay_out(partial, order.form, order.tags)
+            file = _laid_out(path, order)
             try:
-                sync_folder(path)
-                journal.start(Header.of(order.identity, file))
+                for partial in partials:
+                    sync_folder(partial)
+                journal.start(Header.of(order.identity, file.pixels))
             except BaseException:
                 file.close()
                 raise
     except BaseException:
-        partial.unlink(missing_ok=True)
+        for partial in partials:
+            partial.unlink(missing_ok=True)
         claim.release()
         raise
     return Recovered(file, bytearray(file.grid.count))
+
+
+def _laid_out(path: Path, order: Order) -> Sheets:
+    """All files without any pixels, the mask's first: it is the smaller one to be refused."""
+    if order.mask is None:
+        return Sheets(lay_out(hidden(path, "partial"), order.form, order.tags, order.late_bytes))
+    place, form = order.mask.path, order.mask_form
+    _check_space(place, BlockGrid.of(form).all_bytes + _HEADER_BYTES)
+    mask = lay_out(hidden(place, "partial"), form, order.tags, dress=describe_classes)
+    try:
+        return Sheets(lay_out(hidden(path, "partial"), order.form, order.tags, order.late_bytes), mask)
+    except BaseException:
+        mask.close()
+        raise
 
 
 def _check_space(path: Path, needed_bytes: int) -> None:

@@ -21,13 +21,18 @@ from bnnpan_runtime.memory import allocate
 from bnnpan_runtime.scene import ProductFormat
 from bnnpan_runtime.units import Pixels
 
-__all__ = ["BLOCK", "DIGEST_BYTES", "BlockFile", "BlockGrid"]
+__all__ = ["BLOCK", "DIGEST_BYTES", "BlockFile", "BlockGrid", "checksum"]
 
 BLOCK = 256
 """PAN pixels along a block of the product: the size every reader handles well."""
 
 DIGEST_BYTES = 16
 """Of BLAKE2b, which needs no special instructions to be fast: chance does not find a second block with it."""
+
+
+def checksum(data: bytes) -> bytes:
+    """What `BlockFile` takes of bytes in a file."""
+    return hashlib.blake2b(data, digest_size=DIGEST_BYTES).digest()
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,11 @@ class BlockGrid:
         """Blocks of a product of this form."""
         pixel_bytes = form.bands * np.dtype(form.dtype).itemsize
         return cls(form.height, form.width, BLOCK, pixel_bytes, form.dtype, form.nodata or 0)
+
+    @property
+    def bands(self) -> int:
+        """Of a pixel."""
+        return self.pixel_bytes // np.dtype(self.dtype).itemsize
 
     @property
     def down(self) -> int:
@@ -92,21 +102,27 @@ class BlockGrid:
         width = part.width if part.col + part.width < self.width else self.side - part.col % self.side
         return height, width
 
+    def area(self, block: int) -> Window:
+        """The pixels of the scene in a block."""
+        row, col = (place * self.side for place in divmod(block, self.across))
+        return Window(row, col, min(self.side, self.height - row), min(self.side, self.width - col))
+
     def pixels(self, block: int) -> int:
-        """Pixels of the scene in a block."""
-        row, col = divmod(block, self.across)
-        height = min(self.side, self.height - row * self.side)
-        return height * min(self.side, self.width - col * self.side)
+        """How many pixels of the scene are in a block."""
+        area = self.area(block)
+        return area.height * area.width
 
 
 class BlockFile:
     """A file with all its blocks laid out, open for reading and writing; `first_byte` is where they begin.
 
     A new one must not exist, and is to be filled. Everything raises OSError. The buffer takes one block.
+    `late` are those bytes before the blocks that are written last; no checksum sees them.
     """
 
     def __init__(self, path: Path, grid: BlockGrid, first_byte: int, *, is_new: bool = False) -> None:
         self.path, self.grid, self.first_byte = path, grid, first_byte
+        self.late = range(first_byte, first_byte)
         creating = os.O_CREAT | os.O_EXCL if is_new else 0
         self._descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | creating, 0o666)
         self._buffer: NDArray[np.uint8] = allocate((grid.block_bytes,), np.uint8)
@@ -119,9 +135,24 @@ class BlockFile:
     def fill(self, frame: bytearray) -> None:
         """Write everything: what comes before the blocks, and blocks without any pixels."""
         _write_all(self._descriptor, np.frombuffer(frame, np.uint8), 0)
-        self._buffer.view(self.grid.dtype)[:] = self.grid.fill
         for block in range(self.grid.count):
-            _write_all(self._descriptor, self._buffer, self._offset(block))
+            self.blank(block)
+
+    def blank(self, block: int) -> None:
+        """Write a block without any pixels."""
+        self._buffer.view(self.grid.dtype)[:] = self.grid.fill
+        _write_all(self._descriptor, self._buffer, self._offset(block))
+
+    def write_late(self, data: bytes) -> None:
+        """Write the bytes that are only known at the end; as many as there is room for."""
+        _write_all(self._descriptor, np.frombuffer(data, np.uint8), self.late.start)
+
+    def read(self, block: int, out: Pixels) -> None:
+        """The pixels of a block into `out` `(bands, height, width)`, as much of it as that takes."""
+        bands, height, width = out.shape
+        self._fetch(self._offset(block), self.grid.block_bytes)
+        pixels = self._buffer.view(self.grid.dtype).reshape(self.grid.side, self.grid.side, bands)
+        np.copyto(out, pixels[:height, :width].transpose(2, 0, 1))
 
     def write(self, block: int, part: Window, pixels: Pixels) -> None:
         """Write DN `(bands, height, width)` into a part of a block, and anew the padding beside it."""
@@ -143,12 +174,12 @@ class BlockFile:
 
     def digest(self, block: int) -> bytes:
         """Checksum of a block as it lies in the file."""
-        return self._digest_of(self._offset(block), self.grid.block_bytes)
+        return self._digest_of((self._offset(block), self._offset(block + 1)))
 
     def frame_digest(self) -> bytes:
         """Checksum of everything in the file that is not pixels."""
-        end = self._offset(self.grid.count)
-        return self._digest_of(0, self.first_byte) + self._digest_of(end, self.size - end)
+        before = ((0, self.late.start), (self.late.stop, self.first_byte))
+        return self._digest_of(*before) + self._digest_of((self._offset(self.grid.count), self.size))
 
     def sync(self) -> None:
         """Return when the disk holds what was written."""
@@ -161,15 +192,23 @@ class BlockFile:
     def _offset(self, block: int) -> int:
         return self.first_byte + block * self.grid.block_bytes
 
-    def _digest_of(self, start: int, length: int) -> bytes:
+    def _digest_of(self, *spans: tuple[int, int]) -> bytes:
         digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
-        while length > 0:
-            count = os.preadv(self._descriptor, [self._buffer[:length].data], start)
+        for start, end in spans:
+            for place in range(start, end, len(self._buffer)):
+                count = min(len(self._buffer), end - place)
+                self._fetch(place, count)
+                digest.update(self._buffer[:count].data)
+        return digest.digest()
+
+    def _fetch(self, start: int, length: int) -> None:
+        """Bytes of the file to the beginning of the buffer."""
+        done = 0
+        while done < length:
+            count = os.preadv(self._descriptor, [self._buffer[done:length].data], start + done)
             if count == 0:
                 raise OSError("the file ends too early")
-            digest.update(self._buffer[:count].data)
-            start, length = start + count, length - count
-        return digest.digest()
+            done += count
 
 
 def _write_all(descriptor: int, data: NDArray[np.uint8], start: int) -> None:

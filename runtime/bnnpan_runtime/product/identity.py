@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -34,8 +35,15 @@ _NOT_SETTINGS = ("pan", "ms", "notes")
 """Fields of a scene: its inputs, and remarks, which may name files."""
 
 
-def identify(method: Method, constants: SceneConstants, tags: Mapping[str, str]) -> Identity:
+def identify(
+    method: Method,
+    constants: SceneConstants,
+    tags: Mapping[str, str],
+    demands: Mapping[str, Any] = MappingProxyType({}),
+) -> Identity:
     """Identity of a run; `tags` of its product name program, network, and what computes it.
+
+    `demands` are what else shapes its files: whether there is a mask, which quality is asked of a pixel.
 
     The constants were taken from patches all over the scene: they tell a changed input even if its size and
     date are the same. Raises SceneError if a file of an input cannot be read.
@@ -44,6 +52,7 @@ def identify(method: Method, constants: SceneConstants, tags: Mapping[str, str])
     form = scene.product_format
     settings = {
         "tags": tags,
+        "demands": demands,
         "form": form,
         "blocks": BlockGrid.of(form),
         "scene": {f.name: getattr(scene, f.name) for f in fields(scene) if f.name not in _NOT_SETTINGS},

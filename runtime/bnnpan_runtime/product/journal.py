@@ -7,8 +7,9 @@ crash has torn off or a flipped bit has damaged. All numbers are little-endian.
 
     header   "BNNPANJ1", then digests: settings 32, inputs 32, constants 32, frame 32 bytes;
              u64 first byte of the blocks, u64 bytes of the file, u32 blocks, u32 bytes of a block; u32 CRC-32
-    record   u32 block, digest 16 bytes; u32 CRC-32, begun with that of the header: records of an earlier
-             journal in the same place on the disk are none of this one
+    record   u32 block, digest 16 bytes, a note as long as the run's notes are (0 bytes if it takes none);
+             u32 CRC-32, begun with that of the header: records of an earlier journal in the same place on the
+             disk are none of this one
 """
 
 from __future__ import annotations
@@ -97,30 +98,36 @@ class Header:
 
 @dataclass(frozen=True)
 class Record:
-    """A block that is finished, and the checksum of its bytes in the file."""
+    """A block that is finished, the checksum of its bytes in the files, and what else is known of it."""
 
     block: int
     digest: bytes
+    note: bytes = b""
 
     def encode(self, seed: int) -> bytes:
         """The bytes that `decode` reads."""
-        packed = _RECORD.pack(self.block, self.digest)
+        packed = _RECORD.pack(self.block, self.digest) + self.note
         return packed + _CRC.pack(zlib.crc32(packed, seed))
 
     @classmethod
     def decode(cls, data: bytes, seed: int) -> Record | None:
         """One record; None if it is damaged, or of another journal."""
-        packed = data[: _RECORD.size]
-        if _CRC.unpack_from(data, _RECORD.size)[0] != zlib.crc32(packed, seed):
+        packed = data[: -_CRC.size]
+        if _CRC.unpack_from(data, len(packed))[0] != zlib.crc32(packed, seed):
             return None
-        return cls(*_RECORD.unpack(packed))
+        block, digest = _RECORD.unpack_from(packed)
+        return cls(block, digest, packed[_RECORD.size :])
 
 
 class Journal:
-    """A journal in an open file, which it reads from the start and appends to. Everything raises OSError."""
+    """A journal in an open file, which it reads from the start and appends to. Everything raises OSError.
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+    Every record has a note of `note_bytes`.
+    """
+
+    def __init__(self, file: BinaryIO, note_bytes: int = 0) -> None:
+        self._file, self.note_bytes = file, note_bytes
+        self._record_bytes = RECORD_BYTES + note_bytes
         self._seed = 0
         self._end = 0
 
@@ -153,10 +160,10 @@ class Journal:
         self._file.seek(HEADER_BYTES)
         self._end = HEADER_BYTES
         for _ in range(_MOST_RECORDS * blocks):
-            data = self._file.read(RECORD_BYTES)
-            if len(data) < RECORD_BYTES:
+            data = self._file.read(self._record_bytes)
+            if len(data) < self._record_bytes:
                 break
-            self._end += RECORD_BYTES
+            self._end += self._record_bytes
             record = Record.decode(data, self._seed)
             if record is not None and record.block < blocks:
                 yield record

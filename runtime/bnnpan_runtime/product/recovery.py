@@ -7,14 +7,17 @@ is not pixels is as it was laid out, and then with those blocks whose bytes stil
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bnnpan_runtime.errors import one_line
-from bnnpan_runtime.product.block_file import BlockFile, BlockGrid
-from bnnpan_runtime.product.journal import DamagedJournal, Header, Identity, Journal
+from bnnpan_runtime.product.block_file import DIGEST_BYTES, BlockFile, BlockGrid
+from bnnpan_runtime.product.journal import DamagedJournal, Header, Identity, Journal, Record
+from bnnpan_runtime.product.sheets import Sheets
+from bnnpan_runtime.product.tags import sha256_of
 
-__all__ = ["OfAnotherRun", "Recovered", "Unfit", "recover"]
+__all__ = ["OfAnotherRun", "Recovered", "Unfit", "copy_record", "recover", "recover_copy"]
 
 _log = logging.getLogger(__name__)
 
@@ -29,26 +32,84 @@ class OfAnotherRun(Unfit):
 
 @dataclass(frozen=True)
 class Recovered:
-    """A file to go on with; `blocks` holds 1 for each of its blocks that is finished, else 0."""
+    """Files to go on with; `blocks` holds 1 for each of their blocks that is finished, else 0.
 
-    file: BlockFile
+    `notes` are those of the finished blocks, in no order. With `is_copy`, `file` was made of all blocks, and
+    is the product already.
+    """
+
+    file: Sheets
     blocks: bytearray
+    notes: list[bytes] = field(default_factory=list)
+    is_copy: bool = False
 
 
-def recover(path: Path, journal: Journal, identity: Identity, grid: BlockGrid) -> Recovered:
-    """Open what an interrupted run has left at `path`, and check every block of it. Raises Unfit."""
+def recover(
+    path: Path,
+    journal: Journal,
+    identity: Identity,
+    grid: BlockGrid,
+    late: range | None = None,
+    open_mask: Callable[[], BlockFile] | None = None,
+) -> Recovered:
+    """Open what an interrupted run has left at `path`, and check every block of it. Raises Unfit.
+
+    `late` are the bytes of the file that nothing depends on, `open_mask` opens a mask that belongs to it and
+    may raise OSError.
+    """
     try:
         header = journal.header()
         _check_identity(header, identity, grid)
-        file = BlockFile(path, grid, header.first_byte)
+        pixels = BlockFile(path, grid, header.first_byte)
     except (DamagedJournal, OSError) as error:
         raise Unfit(f"its journal or its file cannot be used ({one_line(error)})") from error
+    file = Sheets(pixels)
     try:
-        _check_frame(file, header)
-        return Recovered(file, _proven(file, journal))
+        pixels.late = late if late is not None else pixels.late
+        _check_frame(pixels, header)
+        if open_mask is not None:
+            file = Sheets(pixels, _opened(open_mask))
+        return Recovered(file, *_proven(file, journal))
     except BaseException:
         file.close()
         raise
+
+
+def copy_record(grid: BlockGrid, sha256: str, note_bytes: int) -> Record:
+    """What the journal says of a copy before it becomes the product: its digest, behind the last block."""
+    return Record(grid.count, bytes.fromhex(sha256)[:DIGEST_BYTES], bytes(note_bytes))
+
+
+def recover_copy(
+    path: Path,
+    journal: Journal,
+    identity: Identity,
+    grid: BlockGrid,
+    open_mask: Callable[[], BlockFile] | None = None,
+) -> Recovered:
+    """The copy at `path`, if a run was killed after giving it the product's name. Raises Unfit."""
+    try:
+        header = journal.header()
+        _check_identity(header, identity, grid)
+        notes: dict[int, bytes] = {}
+        digest = b""
+        for record in journal.records(grid.count + 1):
+            if record.block == grid.count:
+                digest = record.digest
+            else:
+                notes.setdefault(record.block, record.note)
+        if not digest or bytes.fromhex(sha256_of(path))[:DIGEST_BYTES] != digest:
+            raise Unfit("it is no copy that this run has made")
+        pixels = BlockFile(path, grid, header.first_byte)
+    except (DamagedJournal, OSError) as error:
+        raise Unfit(f"its journal or its file cannot be used ({one_line(error)})") from error
+    try:
+        file = Sheets(pixels, None if open_mask is None else _opened(open_mask))
+    except BaseException:
+        pixels.close()
+        raise
+    kept = [note for note in notes.values() if note]
+    return Recovered(file, bytearray(b"\1" * grid.count), kept, is_copy=True)
 
 
 def _check_identity(header: Header, identity: Identity, grid: BlockGrid) -> None:
@@ -64,6 +125,13 @@ def _check_identity(header: Header, identity: Identity, grid: BlockGrid) -> None
         raise OfAnotherRun("the scene calibrates otherwise now: its pixels or the engine have changed")
 
 
+def _opened(open_mask: Callable[[], BlockFile]) -> BlockFile:
+    try:
+        return open_mask()
+    except OSError as error:
+        raise Unfit(f"its mask cannot be used ({one_line(error)})") from error
+
+
 def _check_frame(file: BlockFile, header: Header) -> None:
     end = header.first_byte + file.grid.all_bytes
     try:
@@ -74,22 +142,25 @@ def _check_frame(file: BlockFile, header: Header) -> None:
         raise Unfit("its file is damaged")
 
 
-def _proven(file: BlockFile, journal: Journal) -> bytearray:
-    """1 for each block whose bytes match its record; each is read once at most."""
+def _proven(file: Sheets, journal: Journal) -> tuple[bytearray, list[bytes]]:
+    """1 for each block whose bytes match its record, and their notes; each is read once at most."""
     tried, proven = bytearray(file.grid.count), bytearray(file.grid.count)
+    notes = []
     try:
         for record in journal.records(file.grid.count):
             if not tried[record.block]:
                 tried[record.block] = 1
                 proven[record.block] = _matches(file, record.block, record.digest)
+                if record.note and proven[record.block]:
+                    notes.append(record.note)
     except OSError as error:
         raise Unfit(f"its journal cannot be read ({one_line(error)})") from error
     if damaged := sum(tried) - sum(proven):
         _log.warning("%d of %d finished blocks are damaged and made again", damaged, sum(tried))
-    return proven
+    return proven, notes
 
 
-def _matches(file: BlockFile, block: int, digest: bytes) -> bool:
+def _matches(file: Sheets, block: int, digest: bytes) -> bool:
     try:
         return file.digest(block) == digest
     except OSError:  # a sector that cannot be read may well be written

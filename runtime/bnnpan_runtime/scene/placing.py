@@ -14,7 +14,7 @@ from bnnpan_runtime.grid import Grid, grid_from_shapes, grid_from_transforms
 from bnnpan_runtime.scene.ground import Ground
 from bnnpan_runtime.scene.pair import SceneOptions
 
-__all__ = ["ground_of", "placed"]
+__all__ = ["ground_of", "part_of", "placed"]
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def placed(pan: DatasetReader, ms: DatasetReader, options: SceneOptions) -> tupl
             f" column {covered.col}, row {covered.row} that both show"
         )
         _log.warning("%s: %s", ms.name, notes[-1])
-    wanted = _wanted(pan, options)
+    wanted = part_of(pan, options.extent, options.window)
     if wanted is not None:
         area = _common(covered, wanted, pan.name)
         notes.append(
@@ -61,13 +61,18 @@ def _grid(pan: DatasetReader, ms: DatasetReader, area: Window, is_final: bool) -
     return grid_from_transforms(pan.transform, ms.transform, area, drift_limit=None)
 
 
-def _wanted(pan: DatasetReader, options: SceneOptions) -> Window | None:
-    """The part that is asked for, in PAN pixels; it may reach beyond PAN."""
-    if options.extent is None:
-        return options.window
-    west, south, east, north = options.extent
+def part_of(
+    pan: DatasetReader, extent: tuple[float, float, float, float] | None, window: Window | None
+) -> Window | None:
+    """The part that is asked for, in PAN pixels; it may reach beyond PAN. An extent goes before a window.
+
+    Raises SceneError.
+    """
+    if extent is None:
+        return window
+    west, south, east, north = extent
     if not (west < east and south < north):
-        raise SceneError(f"an extent of {options.extent} is empty; give west,south,east,north")
+        raise SceneError(f"an extent of {extent} is empty; give west,south,east,north")
     if pan.transform.is_identity:
         raise SceneError(f"{pan.name}: PAN has no georeferencing; give its part as a window of pixels")
     corners = [

@@ -16,14 +16,20 @@ from pathlib import Path
 
 from bnnpan_runtime.errors import OutputError, one_line
 from bnnpan_runtime.telemetry.emit import Happening, Record
-from bnnpan_runtime.telemetry.table import FAILED, PRODUCT_COMMITTED, SIGNALLED, TILES_DONE
+from bnnpan_runtime.telemetry.table import (
+    DEADLINE_REACHED,
+    FAILED,
+    PRODUCT_COMMITTED,
+    SIGNALLED,
+    TILES_DONE,
+)
 
 __all__ = ["SHORTEST_SECONDS", "Heartbeat"]
 
 SHORTEST_SECONDS = 1.0
 """Between two beats, so that flash memory does not wear out."""
 
-_ENDS = (PRODUCT_COMMITTED, FAILED, SIGNALLED)
+_ENDS = (PRODUCT_COMMITTED, DEADLINE_REACHED, FAILED, SIGNALLED)
 """Nothing comes after these: who looks later should find them."""
 
 _log = logging.getLogger(__name__)

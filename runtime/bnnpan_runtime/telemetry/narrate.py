@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from signal import Signals
 from typing import TYPE_CHECKING
 
+from bnnpan_runtime.classical import METHOD
 from bnnpan_runtime.errors import BnnpanError, one_line
 from bnnpan_runtime.memory import peak_bytes, resident_bytes
 from bnnpan_runtime.telemetry import table
@@ -17,6 +18,7 @@ from bnnpan_runtime.telemetry.emit import SILENT, Telemetry
 
 if TYPE_CHECKING:
     from bnnpan_runtime.contract import FuseReport, Plan, Tile, Window
+    from bnnpan_runtime.judging.hqnr import Hqnr
     from bnnpan_runtime.method import Method
     from bnnpan_runtime.registration.shift import Shift
     from bnnpan_runtime.scene import Scene
@@ -130,8 +132,8 @@ class Narrator:
                 injected=injected,
             )
 
-    def resumed(self, scene: Scene, plan: Plan, is_done: Callable[[Window], bool]) -> None:
-        """Tiles that an interrupted run has finished, if there are any."""
+    def resumed(self, scene: Scene, plan: Plan, is_done: Callable[[Window], bool]) -> int:
+        """Tiles that an interrupted run has finished, if there are any; how many."""
         from bnnpan_runtime.tiles import tiles
 
         self._tiles = sum(
@@ -140,6 +142,7 @@ class Narrator:
         self._tiles_begin_at = self._clock()
         if self._tiles:
             self.telemetry.emit(table.RESUMED, tiles_kept=self._tiles)
+        return self._tiles
 
     def written(self, tile: Tile, skipped: bool, under_way: int, scrubs: int) -> None:
         """A tile is in the product; so many others are under way, and memory was checked so often."""
@@ -156,8 +159,41 @@ class Narrator:
         self._pixels += core.height * core.width
         self._sample(under_way, scrubs)
 
+    def judged(self, scene: Scene, plan: Plan) -> Callable[[Window, Hqnr, bool], None]:
+        """What tells that a block of the product was judged: its area, its figures, whether it fails."""
+        across = -(-scene.width // plan.tile)
+        return lambda area, figures, fails: self._judged(
+            area, figures, fails, area.row // plan.tile * across + area.col // plan.tile
+        )
+
+    def _judged(self, area: Window, figures: Hqnr, fails: bool, tile: int) -> None:
+        self.telemetry.emit(
+            table.BLOCK_JUDGED,
+            d_lambda=figures.d_lambda,
+            d_s=figures.d_s,
+            hqnr=figures.hqnr,
+            row=area.row,
+            col=area.col,
+            height=area.height,
+            width=area.width,
+        )
+        if fails:
+            self.telemetry.emit(
+                table.TILE_FELL_BACK,
+                tile=tile,
+                method=METHOD,
+                reason=f"HQNR {figures.hqnr:.4f} is too low, of {area.height} x {area.width} pixels at row"
+                f" {area.row}, column {area.col}",
+            )
+
+    def out_of_time(self, seconds: float, tiles: int, missing: int) -> None:
+        """The deadline ends the run before all of its tiles are done."""
+        self.telemetry.emit(
+            table.DEADLINE_REACHED, seconds=seconds, tiles_done=tiles - missing, tiles_missing=missing
+        )
+
     def committed(self, report: FuseReport) -> None:
-        """The product is complete and has its name."""
+        """The product has its name; if a deadline has come, it is not complete."""
         if report.measured_peak_bytes > report.budget_bytes:
             self.telemetry.emit(
                 table.BUDGET_EXCEEDED,
@@ -167,6 +203,20 @@ class Narrator:
             )
         if report.saturated_pixels is not None:
             self.telemetry.emit(table.SATURATED, pixels=report.saturated_pixels, pan_pixels=report.pan_pixels)
+        quality = report.quality
+        if quality is not None:
+            found = (quality.d_lambda, quality.d_s, quality.hqnr)
+            d_lambda, d_s, hqnr = (float("nan") if figure is None else figure for figure in found)
+            self.telemetry.emit(
+                table.QUALITY_FOUND,
+                d_lambda=d_lambda,
+                d_s=d_s,
+                hqnr=hqnr,
+                blocks=quality.blocks,
+                blocks_fell_back=quality.blocks_fell_back,
+            )
+        if report.missing_tiles:
+            return
         self.telemetry.emit(
             table.PRODUCT_COMMITTED,
             product=report.product,

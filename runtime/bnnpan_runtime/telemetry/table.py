@@ -17,7 +17,7 @@ from typing import Literal
 
 __all__ = ["CHANNELS", "DICTIONARY", "EVENTS", "Argument", "Channel", "Event", "Kind", "Severity", "Value"]
 
-DICTIONARY = 1
+DICTIONARY = 2
 """Version of this table; the first event of a run tells it."""
 
 Value = int | float | str
@@ -241,6 +241,15 @@ DEADLINE_REACHED = Event(
     (_SECONDS, *_count("tiles_done", "tiles_missing")),
 )
 
+BLOCK_JUDGED = Event(
+    0x0207,
+    "block_judged",
+    Severity.DIAGNOSTIC,
+    "HQNR {hqnr:.4f} (D_lambda {d_lambda:.4f}, D_s {d_s:.4f}) of {height} x {width} pixels at row {row},"
+    " column {col}",
+    (*(Argument(name, "f64") for name in ("d_lambda", "d_s", "hqnr")), *_PIXELS),
+)
+
 # Integrity: 0x03__
 
 SELF_TEST_PASSED = Event(
@@ -323,6 +332,18 @@ SATURATED = Event(
     Severity.ACTIVITY_HIGH,
     "{pixels} of the {pan_pixels} pixels of the product come from saturated ones, less those of kept tiles",
     tuple(Argument(name, "u64", "PAN pixels") for name in ("pixels", "pan_pixels")),
+)
+
+QUALITY_FOUND = Event(
+    0x0407,
+    "quality_found",
+    Severity.ACTIVITY_HIGH,
+    "HQNR {hqnr:.4f} (D_lambda {d_lambda:.4f}, D_s {d_s:.4f}) over {blocks} blocks, of which"
+    " {blocks_fell_back} were made again by the classical method",
+    (
+        *(Argument(name, "f64") for name in ("d_lambda", "d_s", "hqnr")),
+        *_count("blocks", "blocks_fell_back"),
+    ),
 )
 
 # Channels: 0x08__

@@ -1,0 +1,1 @@
+"""Results for people: one page, with its pictures beside it."""
