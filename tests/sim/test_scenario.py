@@ -102,7 +102,7 @@ outcomes = ["recovered"]
         (('ms = "ms.tif"', "[scene.synth]\nsize = 64"), "[scene]: unknown key 'pan'"),
         (('"128MiB"', '"128MiB"\nmemory_limit = "1GiB"'), "is more than the 352MiB that pi-zero-2w leaves"),
         (('"pi-zero-2w"', '"pi-9"'), "board 'pi-9' is unknown"),
-        (("[scene]", "level = 4\n[scene]"), "'level' is 4, but must be one of (1, 2)"),
+        (("[scene]", "level = 4\n[scene]"), "'level' is 4, but must be one of (1, 2, 3)"),
         (("[scene]", "[limits]\ncpu_percent = 0\n[scene]"), "'cpu_percent' is 0, but must be 1 to 100"),
         (("[scene]", "[limits]\nstorage = 'fast'\n[scene]"), "must be 'board' or absent"),
         (("[scene]", "[[faults]]\nkind = 'gremlin'\n[scene]"), "'kind' is 'gremlin'; known are kill"),

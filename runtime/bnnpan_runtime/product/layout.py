@@ -9,9 +9,9 @@ from __future__ import annotations
 import struct
 import warnings
 from collections.abc import Callable, Mapping
+from html import escape
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape
 
 import numpy as np
 from rasterio.errors import NotGeoreferencedWarning
@@ -85,7 +85,9 @@ def framed(
 
 def late_text(tags: Mapping[str, str], late: range) -> bytes:
     """Tags as they are written into their room; blanks between elements mean nothing in XML."""
-    items = "".join(f'<Item name="{name}">{escape(value)}</Item>' for name, value in tags.items())
+    items = "".join(
+        f'<Item name="{name}">{escape(value, quote=False)}</Item>' for name, value in tags.items()
+    )
     text = items.encode().ljust(len(late))
     if len(text) > len(late):
         raise ValueError(f"tags of {len(text)} bytes have room for {len(late)}")
