@@ -17,6 +17,7 @@ PACKAGES = {
     "llvm-mca-19": "llvm-19",
     "nm": "binutils",
     "qemu-aarch64": "qemu-user",
+    "qemu-system-aarch64": "qemu-system-arm",
     "strace": "strace",
 }
 

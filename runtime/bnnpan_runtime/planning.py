@@ -37,6 +37,9 @@ SMALLEST_CACHE = 8 * MIB
 _GROWTH_BYTES = 4 * MIB
 """Code and heap that are first touched while running: TIFF writing, hashing, threads."""
 
+_BOOKKEEPING_BYTES = 256 * KIB
+"""What GDAL counts in its cache beside the pixels of blocks: without room for it the last block stays out."""
+
 _THREAD_BYTES = 256 * KIB
 """Touched part of a thread's stack and of its malloc arena."""
 
@@ -195,8 +198,8 @@ def _candidates(
     row_of_tiles = pan.row_of_windows_bytes(read_height) + ms.row_of_windows_bytes(ms_height)
     # With less than a block of each, every window decodes both again, and malloc keeps the pieces.
     one_of_each = pan.block_bytes + ms.block_bytes
-    smallest_cache = ceil_mib(min(max(SMALLEST_CACHE, one_of_each), everything))
-    row_cache = ceil_mib(min(row_of_tiles, everything))
+    smallest_cache = ceil_mib(min(max(SMALLEST_CACHE, one_of_each), everything) + _BOOKKEEPING_BYTES)
+    row_cache = ceil_mib(min(row_of_tiles, everything) + _BOOKKEEPING_BYTES)
     for cache in sorted({smallest_cache, max(smallest_cache, row_cache)}):
         read_again = min(footprint.read_bytes, cache + added["raster_blocks"])
         terms = {"process": footprint.resident_bytes - read_again, "gdal_cache": cache, **added}

@@ -51,7 +51,7 @@ def command(
     \b
     Examples:
       bnnpan sim matrix results
-      bnnpan sim matrix results --on pi-zero-2w,pi-5-4g --sizes 1024 --budgets 96MiB,board
+      bnnpan sim matrix results --on pi-zero-2w,pi-5-4g --sizes 1024 --budgets 128MiB,board
       bnnpan sim report results --html page.html
     """
     try:
