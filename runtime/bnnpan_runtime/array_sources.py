@@ -16,11 +16,11 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.errors import NotGeoreferencedWarning
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader, MemoryFile
 from rasterio.transform import Affine
 
-from bnnpan_runtime.errors import SceneError
+from bnnpan_runtime.errors import SceneError, one_line
 from bnnpan_runtime.scene import AnyPath
 
 __all__ = [
@@ -127,12 +127,17 @@ def _in_memory(
     profile = {"driver": "GTiff", "count": bands, "height": height, "width": width, "dtype": planes.dtype}
     with warnings.catch_warnings(), MemoryFile(filename=f"{role}.tif") as memory:
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with memory.open(
-            **profile, **georeference, nodata=nodata, tiled=True, photometric="MINISBLACK", ALPHA="NO"
-        ) as raster:
-            raster.write(planes)
-            for band, text in enumerate(descriptions, 1):
-                raster.set_band_description(band, text)
+        try:
+            with memory.open(
+                **profile, **georeference, nodata=nodata, tiled=True, photometric="MINISBLACK", ALPHA="NO"
+            ) as raster:
+                raster.write(planes)
+                for band, text in enumerate(descriptions, 1):
+                    raster.set_band_description(band, text)
+        except (ValueError, RasterioError) as error:  # NoData that the dtype cannot hold, for one
+            raise SceneError(
+                f"{role.upper()} is an array of {planes.dtype} that cannot be taken ({one_line(error)})"
+            ) from error
         yield memory.name
 
 

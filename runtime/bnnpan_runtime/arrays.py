@@ -195,7 +195,7 @@ def fuse(
     pan, ms  NumPy arrays `(height, width)` and `(bands, height, width)`, xarray.DataArrays, open rasterio
              datasets, or paths; MS also as several paths or datasets with some of the bands each
     bundle   network to use: an open one, a path, or the name of a shipped one; None for the classical method
-    memory   budget for the whole process; may be left out where an array comes back
+    memory   budget for the whole process, but for an array that comes back; may then be left out
     threads  tiles computed at the same time
     tile     side of the tiles in PAN pixels, if not the planned one
     nodata   DN of pixels without a measurement, where arrays do not say it themselves

@@ -11,6 +11,7 @@ from typing import Any
 from bnnpan_runtime.calibrate import SceneConstants
 from bnnpan_runtime.contract import Plan, Recipe, SceneQuality, Tile, Window
 from bnnpan_runtime.errors import OutputError
+from bnnpan_runtime.finishing.order import item_path, thumbnail_path
 from bnnpan_runtime.judging.gate import Judging, QualityGate, Tell, gate_bytes
 from bnnpan_runtime.method import Method
 from bnnpan_runtime.product.mask import Classifier, MaskOrder, PixelClass, classifier_bytes
@@ -48,8 +49,10 @@ class Demands:
         """Raise OutputError if the mask cannot be put where it is to go."""
         if self.mask is None:
             return
-        if self.mask.absolute() == product.absolute():
-            raise OutputError(f"{product} cannot be product and mask; give the mask a file of its own")
+        beside = {product: "product", thumbnail_path(product): "thumbnail", item_path(product): "STAC item"}
+        for path, kind in beside.items():
+            if self.mask.resolve() == path.resolve():
+                raise OutputError(f"{path} cannot be {kind} and mask; give the mask a file of its own")
         # A product that is gone on with may have left its mask.
         check_output(self.mask, inputs, overwrite or is_under_way(product))
 
@@ -86,12 +89,16 @@ class Demands:
         made_by = PixelClass.NETWORK if method.name == "network" else PixelClass.CLASSICAL
         return Classifier(method.scene, plan.tile, made_by)
 
+    def first_area(self, scene: Scene) -> Window | None:
+        """What is to come first, in pixels of PAN's file. Raises SceneError."""
+        return part_of(scene.pan.first, self.urgency.extent, self.urgency.window)
+
     def order(self, scene: Scene, plan: Plan) -> list[Tile] | None:
         """The tiles in the order of their worth; None for row by row. Raises SceneError."""
-        urgency, area = self.urgency, scene.area
-        if not urgency.orders:
+        area = scene.area
+        if not self.urgency.orders:
             return None
-        wanted = part_of(scene.pan.first, urgency.extent, urgency.window)
+        wanted = self.first_area(scene)
         if wanted is not None:
             wanted = wanted.moved(-area.row, -area.col)
             if not wanted.touches(Window(0, 0, scene.height, scene.width)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bnnpan_runtime.contract import FuseReport, Plan
@@ -11,7 +11,7 @@ from bnnpan_runtime.memory import format_size, peak_bytes
 from bnnpan_runtime.method import Method
 from bnnpan_runtime.scene_units import SceneUnits
 
-__all__ = ["Counts", "fuse_report"]
+__all__ = ["Counts", "fuse_report", "with_peak"]
 
 _log = logging.getLogger(__name__)
 
@@ -34,14 +34,7 @@ def fuse_report(
     units: SceneUnits,
     seconds: float,
 ) -> FuseReport:
-    """The report of a run, whose product has this SHA-256. Warns of a budget that was not kept."""
-    measured, budget = peak_bytes(), plan.budget_bytes
-    if measured > budget:
-        _log.warning(
-            "memory budget exceeded: the run took %s at its peak, the budget was %s and %s were predicted;"
-            " this is a defect, please report it",
-            *map(format_size, (measured, budget, plan.predicted_peak_bytes)),
-        )
+    """The report of a run, whose product has this SHA-256, up to now."""
     scene, engine = method.scene, method.engine
     pixels = scene.height * scene.width
     signer = method.signer
@@ -53,9 +46,9 @@ def fuse_report(
         threads=plan.threads,
         tile=plan.tile,
         halo=plan.halo,
-        budget_bytes=budget,
+        budget_bytes=plan.budget_bytes,
         predicted_peak_bytes=plan.predicted_peak_bytes,
-        measured_peak_bytes=measured,
+        measured_peak_bytes=peak_bytes(),
         pan_pixels=pixels,
         seconds=seconds,
         pan_pixels_per_second=pixels / seconds,
@@ -71,3 +64,15 @@ def fuse_report(
         scene_notes=scene.notes,
         band_roles=method.band_roles,
     )
+
+
+def with_peak(report: FuseReport) -> FuseReport:
+    """The report at the end of the run. Warns of a budget that was not kept."""
+    measured, budget = peak_bytes(), report.budget_bytes
+    if measured > budget:
+        _log.warning(
+            "memory budget exceeded: the run took %s at its peak, the budget was %s and %s were predicted;"
+            " this is a defect, please report it",
+            *map(format_size, (measured, budget, report.predicted_peak_bytes)),
+        )
+    return replace(report, measured_peak_bytes=measured)

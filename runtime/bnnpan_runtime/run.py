@@ -16,7 +16,7 @@ from bnnpan_runtime.contract import FuseReport, Manifest, Plan, SceneQuality
 from bnnpan_runtime.demands import LATE_BYTES, Demands, late_tags
 from bnnpan_runtime.errors import BackendError, BudgetError
 from bnnpan_runtime.finishing.finish import finish, finishing_bytes
-from bnnpan_runtime.finishing.order import Finishing, item_path
+from bnnpan_runtime.finishing.order import Finishing, item_path, remove_stale
 from bnnpan_runtime.guard import Guard, Protection
 from bnnpan_runtime.judging.gate import Judging
 from bnnpan_runtime.memory import parse_size, reset_peak
@@ -30,7 +30,7 @@ from bnnpan_runtime.product.mosaic import Mosaic, Order, check_output, open_mosa
 from bnnpan_runtime.product.tags import product_tags, sha256_of
 from bnnpan_runtime.radiometry.corrected import CorrectedScene
 from bnnpan_runtime.radiometry.saturation import count_saturated
-from bnnpan_runtime.report import Counts, fuse_report
+from bnnpan_runtime.report import Counts, fuse_report, with_peak
 from bnnpan_runtime.scene import MsPath, ms_paths
 from bnnpan_runtime.stac.beside import write_item
 from bnnpan_runtime.storage import raster_cache
@@ -86,8 +86,8 @@ def fuse(
     options    what makes the product, and what of the scene: see `MethodOptions`
 
     Raises SceneError, BundleError, BudgetError, OutputError, BackendError or VerificationError; `out` is then
-    as it was before, and the next call continues with what is finished: a note on the exception tells how
-    much that is.
+    as it was before, but that a partial product which was being completed stays hidden, and the next call
+    continues with what is finished: a note on the exception tells how much that is.
     """
     started, deadline, narrator = time.perf_counter(), Deadline(urgency), Narrator(telemetry)
     path, demands = Path(out), Demands(None if mask is None else Path(mask), judging, urgency)
@@ -154,7 +154,8 @@ def _write_tiles(run: _Run, mosaic: Mosaic, progress: Progress | None) -> Counts
     resumed = done = narrator.resumed(scene, plan, mosaic.has)
     order = run.demands.order(scene, plan)
     tiles = fused_tiles(scene, method.resampler, method.engine, run.constants, plan, mosaic.has, guard, order)
-    run.deadline.tiles_begin(mosaic)
+    with failing_clearly(mosaic.path):
+        run.deadline.tiles_begin(mosaic)
     with closing(tiles) as finished:
         for slot in run.deadline.tiles_in_time(finished, mosaic):
             classes = None if classifier is None else classifier.classes(slot)
@@ -200,8 +201,10 @@ def _complete(
     if item is not None:
         with failing_clearly(path):
             write_item(item, mosaic, method, report, made, finishing)
+    with failing_clearly(path):
+        remove_stale(path, kept=(made.thumbnail, item))
     mosaic.commit(made.copy, digest)
-    return report
+    return with_peak(report)
 
 
 def plan(
@@ -251,6 +254,7 @@ def prepared(
     reset_peak()
     with raster_cache(SMALLEST_CACHE), open_method(pan, ms, bundle, **options) as method:
         scene, recipe = method.scene, method.recipe
+        demands.first_area(scene)  # wrong ones are refused here, before anything is written
         decided = make_plan(
             scene,
             recipe,

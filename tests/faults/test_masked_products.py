@@ -206,3 +206,75 @@ def test_two_products_cannot_have_one_mask_at_the_same_time(out: Path):
     with small_blocks(), open_mosaic(out.with_name("other.tif"), other):
         with pytest.raises(OutputError, match="another run"):
             MaskedCommand().run(out)
+
+
+@pytest.mark.parametrize("tile", [SIDE // 2, SIDE])
+def test_what_a_killed_run_wrote_but_did_not_record_is_missing_from_a_partial_product(out: Path, tile: int):
+    """Its blocks were written, and the run that ends in time does not come to them."""
+    calls = calls_of(MaskedCommand(tile=tile), out)
+    clear(out)
+    for index in range(0, len(calls), 3):
+        killed(MaskedCommand(tile=tile), out, index)
+        if not out.exists() and hidden_files(out):
+            MaskedCommand(tile=tile, most=1).run(out)
+            agree(out)
+            classes = read_raster(mask_of(out))[0]
+            assert f"{int((classes == PixelClass.MISSING).sum())} missing".encode() in out.read_bytes()
+        clear(out)
+
+
+def test_a_mask_that_has_its_name_stays_when_the_same_product_is_finished_otherwise(
+    out: Path, whole: tuple[bytes, bytes]
+):
+    calls = calls_of(MaskedCommand(), out)
+    clear(out)
+    killed(MaskedCommand(), out, len(calls) - 1)
+    assert mask_of(out).exists() and ".out.tif.journal" in hidden_files(out)
+    order = replace(Order(FORM, {"MAKER": "test"}, IDENTITY), mask=MaskOrder(mask_of(out)), note_bytes=4)
+    with small_blocks(), open_mosaic(out, replace(order, late_bytes=200, overwrite=True)) as mosaic:
+        copy = out.with_name(".out.tif.copy")
+        copy.write_bytes(b"copy")
+        mosaic.close({"LATE": "0 missing"})
+        mosaic.commit(copy, "00" * 32)
+    assert out.read_bytes() == b"copy" and mask_of(out).read_bytes() == whole[1]
+
+
+def test_the_mask_of_another_product_is_not_taken(out: Path, whole: tuple[bytes, bytes]):
+    killed_half_way(out)
+    out.with_name(".mask.tif.partial").unlink()
+    mask_of(out).write_bytes(whole[1])
+    with pytest.raises(OutputError, match=r"exists"):
+        MaskedCommand().run(out)
+    assert mask_of(out).read_bytes() == whole[1]
+
+
+def test_what_a_deadline_has_published_is_not_begun_anew_by_a_run_that_resumes(out: Path):
+    MaskedCommand(most=2).run(out)
+    published = out.read_bytes()
+    other = Order(FORM, {"MAKER": "test"}, replace(IDENTITY, settings=b"t" * 32))
+    other = replace(other, mask=MaskOrder(mask_of(out)), note_bytes=4, late_bytes=200)
+    with pytest.raises(OutputError, match="cannot be resumed"), small_blocks():
+        with open_mosaic(out, replace(other, resume=True, overwrite=True)):
+            pass
+    assert out.read_bytes() == published and hidden_files(out) == [".out.tif.journal"]
+
+
+def test_a_copy_that_was_not_finished_does_not_stay(out: Path):
+    killed_half_way(out)
+    out.with_name(".out.tif.copy").write_bytes(b"half")
+    MaskedCommand().run(out)
+    assert hidden_files(out) == []
+
+
+def killed_half_way(out: Path) -> None:
+    calls = calls_of(MaskedCommand(), out)
+    clear(out)
+    killed(MaskedCommand(), out, len(calls) // 2)
+
+
+def test_a_run_that_is_refused_leaves_no_journal(out: Path):
+    out.write_bytes(b"precious")
+    with pytest.raises(OutputError, match="exists"), small_blocks():
+        with open_mosaic(out, Order(FORM, {}, IDENTITY)):
+            pass
+    assert hidden_files(out) == []

@@ -1,7 +1,7 @@
 """Everything the runtime reads that others may have written or a fault may have bent, as targets of a fuzzer.
 
-A target takes bytes and may end in one way only: quietly, or with the error its reader documents. Bytes that
-a reader would turn down for a checksum alone are sealed first: a hostile sender can do that, too.
+A target gets bytes, which its reader may take, or turn down with the error that it documents; nothing else.
+Bytes that a reader would turn down for a checksum alone are sealed first: a hostile sender can do that, too.
 """
 
 from __future__ import annotations
@@ -9,24 +9,26 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
+import tempfile
 import zipfile
 import zlib
 from binascii import crc_hqx
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 from signing_keys import Key, entries_of
 
 from bnnpan_runtime.bundle import Bundle
+from bnnpan_runtime.container import read_directory, read_entry
 from bnnpan_runtime.container_writer import pack_entries
 from bnnpan_runtime.contract import GOLDEN_NAME, MANIFEST_NAME, SIGNATURES_NAME, WEIGHTS_NAME
 from bnnpan_runtime.errors import BundleError, SceneError
 from bnnpan_runtime.manifest import parse_manifest
-from bnnpan_runtime.product.block_file import BlockGrid
+from bnnpan_runtime.product.block_file import BlockFile, BlockGrid
 from bnnpan_runtime.product.journal import HEADER_BYTES, RECORD_BYTES, Header, Identity, Journal, Record
 from bnnpan_runtime.product.recovery import Unfit, recover
 from bnnpan_runtime.radiometry import read_radiometry
@@ -36,20 +38,18 @@ from bnnpan_runtime.telemetry.table import EVENTS
 from bnnpan_runtime.trust.ring import parse_ring
 from bnnpan_runtime.trust.signatures import parse_signatures
 from bnnpan_runtime.uplink.packets import Assembly, split
-from bnnpan_runtime.uplink.patch import make_patch, patched
+from bnnpan_runtime.uplink.patch import _compressed, make_patch, patched
 
 __all__ = ["TARGETS", "Target"]
 
 SHIPPED = "bgrn-x4"
-MOST_ENTRY_BYTES = 2048
-"""Of each entry of the bundle that is patched; inputs have no more than twice that."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """A reader, which gets a folder of its own for files, and inputs it takes."""
+    """A reader, which gets a folder of its own and says whether it took the input, and inputs it takes."""
 
-    run: Callable[[bytes, Path], None]
+    run: Callable[[bytes, Path], bool]
     seeds: Callable[[], list[bytes]]
     longest_bytes: int = 4096
 
@@ -59,17 +59,31 @@ def shipped() -> dict[str, bytes]:
     return entries_of(Bundle.open(SHIPPED))
 
 
-def _container(data: bytes, folder: Path) -> None:
-    """A bundle as a file of these very bytes."""
+def _taken(read: Callable[[], object], error: type[Exception]) -> bool:
+    """Whether it ends without the one error that it may raise."""
+    try:
+        read()
+    except error:
+        return False
+    return True
+
+
+def _container(data: bytes, folder: Path) -> bool:
+    """The zip of a bundle, of these very bytes."""
     path = folder / "input.bnnpan"
     path.write_bytes(data)
-    _read(path)
+
+    def read() -> None:
+        for entry in read_directory(path).values():
+            read_entry(path, entry)
+
+    return _taken(read, BundleError)
 
 
-def _entry(data: bytes, folder: Path) -> None:
+def _entry(data: bytes, folder: Path) -> bool:
     """The shipped bundle with one entry replaced, hashes and checksums right: the first byte chooses it."""
     names = (MANIFEST_NAME, SIGNATURES_NAME, WEIGHTS_NAME, GOLDEN_NAME)
-    files = dict(shipped())
+    files, path = dict(shipped()), folder / "input.bnnpan"
     name = names[data[0] % len(names)] if data else MANIFEST_NAME
     files[name] = data[1:]
     if name in (WEIGHTS_NAME, GOLDEN_NAME):
@@ -77,53 +91,43 @@ def _entry(data: bytes, folder: Path) -> None:
         digest = hashlib.sha256(files[name]).hexdigest()
         manifest["files"][name] = {"sha256": digest, "size_bytes": len(files[name])}
         files[MANIFEST_NAME] = json.dumps(manifest).encode()
-    with zipfile.ZipFile(
-        folder / "input.bnnpan", "w"
-    ) as archive:  # not deflated, which takes most of the time
+    with zipfile.ZipFile(path, "w") as archive:  # stored, as deflating takes most of the time
         for name in (MANIFEST_NAME, *sorted(files.keys() - {MANIFEST_NAME})):
             archive.writestr(zipfile.ZipInfo(name), files[name])
-    _read(folder / "input.bnnpan")
 
-
-def _read(path: Path) -> None:
-    with suppress(BundleError):
+    def read() -> None:
         bundle = Bundle.open(path)
         bundle.signatures()
         bundle.weights()
         bundle.golden()
 
-
-def _manifest(data: bytes, folder: Path) -> None:
-    with suppress(ValueError):
-        parse_manifest(data)
+    return _taken(read, BundleError)
 
 
-def _signatures(data: bytes, folder: Path) -> None:
-    with suppress(ValueError):
-        parse_signatures(data)
+def _manifest(data: bytes, folder: Path) -> bool:
+    return _taken(lambda: parse_manifest(data), ValueError)
 
 
-def _ring(data: bytes, folder: Path) -> None:
-    with suppress(ValueError):
-        parse_ring(data)
+def _signatures(data: bytes, folder: Path) -> bool:
+    return _taken(lambda: parse_signatures(data), ValueError)
+
+
+def _ring(data: bytes, folder: Path) -> bool:
+    return _taken(lambda: parse_ring(data), ValueError)
 
 
 _PATCH_HEADER = struct.Struct("<8s32s32s32sLL")
+_OLD = {WEIGHTS_NAME: bytes(range(256))}
 
 
-def _patch(data: bytes, folder: Path) -> None:
+def _patch(data: bytes, folder: Path) -> bool:
     """A patch of these bytes, and one that unpacks to them."""
-    from bnnpan_runtime.uplink.patch import _compressed
-
-    old = {name: content[:MOST_ENTRY_BYTES] for name, content in shipped().items()}
     packed = _compressed(data)
     sealed = _PATCH_HEADER.pack(b"bnnpatc1", b"o" * 32, b"n" * 32, b"c" * 32, len(data), zlib.crc32(packed))
-    for patch in (data, sealed + packed):
-        with suppress(ValueError):
-            patched(old, patch)
+    return any([_taken(partial(patched, _OLD, patch), ValueError) for patch in (data, sealed + packed)])
 
 
-def _packets(data: bytes, folder: Path) -> None:
+def _packets(data: bytes, folder: Path) -> bool:
     """Packets in a row, each as long as its first two bytes say; sealed where the length is odd."""
     assembly = Assembly()
     while data:
@@ -131,22 +135,20 @@ def _packets(data: bytes, folder: Path) -> None:
         packet, data = data[2 : 2 + length], data[2 + length :]
         assembly.add(packet + struct.pack("<L", zlib.crc32(packet)) if length % 2 else packet)
     assembly.progress()
-    assembly.content()
+    return assembly.content() is not None
 
 
-def _telemetry(data: bytes, folder: Path) -> None:
+def _telemetry(data: bytes, folder: Path) -> bool:
     """A log as it is, and as one packet whose length and checksum are right."""
     sealed = data[:4] + struct.pack(">H", max(len(data[6:]) + 1, 0)) + data[6:]
-    for log in (data, sealed + struct.pack(">H", crc_hqx(sealed, 0xFFFF))):
-        for _ in read_packets(log, damaged=lambda error: None):
-            pass
+    logs = (data, sealed + struct.pack(">H", crc_hqx(sealed, 0xFFFF)))
+    return any([list(read_packets(log, damaged=lambda error: None)) for log in logs])
 
 
-def _radiometry(data: bytes, folder: Path) -> None:
+def _radiometry(data: bytes, folder: Path) -> bool:
     path = folder / "radiometry.toml"
     path.write_bytes(data)
-    with suppress(SceneError):
-        read_radiometry(path, 8, 2, 1)
+    return _taken(lambda: read_radiometry(path, 8, 2, 1), SceneError)
 
 
 _GRID = BlockGrid(8, 16, 4, 2, "uint16")
@@ -154,17 +156,20 @@ _IDENTITY = Identity(b"s" * 32, b"i" * 32, b"c" * 32)
 _FRAME = b"frame"
 
 
-def _journal(data: bytes, folder: Path) -> None:
+def _journal(data: bytes, folder: Path) -> bool:
     """A journal of these bytes, and one whose checksums are right; no block is kept that was lost."""
     path, journal_path = folder / "product.tif", folder / "journal"
     blocks = _blocks()
     path.write_bytes(_FRAME + b"".join(blocks[:-1]) + bytes(_GRID.block_bytes))  # the last one was lost
+    kept: list[int] = []
     for content in (data, _with_checksums(data)):
         journal_path.write_bytes(content)
         with journal_path.open("r+b", buffering=0) as file, suppress(Unfit):
             recovered = recover(path, Journal(file), _IDENTITY, _GRID)
             recovered.file.close()
             assert not recovered.blocks[-1]
+            kept += [sum(recovered.blocks)]
+    return bool(kept)
 
 
 def _blocks() -> list[bytes]:
@@ -182,12 +187,13 @@ def _with_checksums(data: bytes) -> bytes:
 
 
 def _journal_seeds() -> list[bytes]:
-    blocks = _blocks()
-    digests = [hashlib.blake2b(block, digest_size=16).digest() for block in blocks]
-    frame = hashlib.sha256(_FRAME).digest()
-    size = len(_FRAME) + _GRID.all_bytes
-    header = Header(_IDENTITY, frame, len(_FRAME), size, _GRID.count, _GRID.block_bytes)
-    records = [Record(block, digest).encode(header.seed) for block, digest in enumerate(digests)]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "product.tif"
+        path.write_bytes(_FRAME + b"".join(_blocks()))
+        file = BlockFile(path, _GRID, len(_FRAME))
+        header = Header.of(_IDENTITY, file)
+        records = [Record(block, file.digest(block)).encode(header.seed) for block in range(_GRID.count)]
+        file.close()
     return [header.encode(), header.encode() + b"".join(records)]
 
 
@@ -204,9 +210,8 @@ def _signature() -> bytes:
 
 
 def _patch_seeds() -> list[bytes]:
-    old = {WEIGHTS_NAME: bytes(range(256))}
     new = {WEIGHTS_NAME: bytes(range(128)) + b"other" + bytes(range(128, 256)), MANIFEST_NAME: b"{}"}
-    return [make_patch(old, new, ("00" * 32, "11" * 32, "22" * 32))]
+    return [make_patch(_OLD, new, ("00" * 32, "11" * 32, "22" * 32))]
 
 
 def _packet_seeds() -> list[bytes]:

@@ -24,8 +24,9 @@ def fuzz(name: str, folder: Path, *options: str) -> None:
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_seeds_are_what_the_reader_takes(name: str, tmp_path: Path) -> None:
-    for seed in TARGETS[name].seeds():
-        TARGETS[name].run(seed, tmp_path)
+    seeds = TARGETS[name].seeds()
+    assert seeds and all(TARGETS[name].run(seed, tmp_path) for seed in seeds)
+    assert not TARGETS[name].run(b"rubbish", tmp_path)
 
 
 @pytest.mark.parametrize("name", TARGETS)

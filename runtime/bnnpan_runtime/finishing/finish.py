@@ -69,7 +69,7 @@ def finish(mosaic: Mosaic, method: Method, wanted: Finishing, telemetry: Telemet
     if not wanted.looks_at_pixels:
         return Finished(mosaic.written)
     if mosaic.is_copy:
-        return _finished_before(mosaic.path)
+        return _finished_before(mosaic.path, wanted)
     blocks, product, nodata = mosaic.sheets.pixels, mosaic.path, method.scene.nodata
     sign = _SignOfLife(telemetry)
     if not wanted.cog:
@@ -96,12 +96,13 @@ def _pictured(product: Path, pyramid: Pyramid, method: Method, wanted: Finishing
     return picture
 
 
-def _finished_before(product: Path) -> Finished:
+def _finished_before(product: Path, wanted: Finishing) -> Finished:
     """What a run had made that was killed when there was only to clean up."""
     with rasterio.open(product) as raster:
         statistics = tuple(BandStatistics.from_tags(raster.tags(band)) for band in raster.indexes)
     picture = thumbnail_path(product)
-    return Finished(product, None, statistics, picture if picture.exists() else None)
+    was_made = wanted.thumbnail and picture.exists()
+    return Finished(product, None, statistics, picture if was_made else None)
 
 
 def _forget(level: int, number: int, block: object) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-__all__ = ["Finishing", "item_path", "thumbnail_path"]
+__all__ = ["Finishing", "item_path", "remove_stale", "thumbnail_path"]
 
 
 @dataclass(frozen=True)
@@ -38,3 +39,11 @@ def thumbnail_path(product: Path) -> Path:
 def item_path(product: Path) -> Path:
     """Where the STAC item of a product lies."""
     return product.with_name(f"{product.stem}.stac.json")
+
+
+def remove_stale(product: Path, kept: Collection[Path | None]) -> None:
+    """Before a product is replaced, remove what lies beside it and is not of the new one. Raises OSError."""
+    if product.exists():
+        for path in (thumbnail_path(product), item_path(product)):
+            if path not in kept:
+                path.unlink(missing_ok=True)

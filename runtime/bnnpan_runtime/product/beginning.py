@@ -68,6 +68,8 @@ def hidden(path: Path, kind: str) -> Path:
 def begin(path: Path, claim: Claim, journal: Journal, order: Order) -> Recovered:
     """What an interrupted run has left, or a file without any block finished. Raises OutputError."""
     partial = hidden(path, "partial")
+    with failing_clearly(path):
+        hidden(path, "copy").unlink(missing_ok=True)  # one that was not finished is made anew
     if path.exists() and (copy := _published_copy(path, journal, order)) is not None:
         return copy
     if path.exists() and not partial.exists():
@@ -78,12 +80,10 @@ def begin(path: Path, claim: Claim, journal: Journal, order: Order) -> Recovered
         raise exists_already(path)
     if partial.exists() and order.resume is not False and not journal.is_empty:
         try:
-            return _hidden_again(path, _recovered(partial, journal, order), order)
+            return _hidden_again(path, _recovered(partial, journal, order, is_published=False), order)
         except Unfit as error:
             if order.resume and isinstance(error, OfAnotherRun):
-                raise OutputError(
-                    f"{path}: cannot be resumed: {error}; --restart discards what is kept"
-                ) from error
+                raise _cannot_resume(path, error) from error
             _log.warning("%s: what an interrupted run has left is discarded: %s", path, error)
     if order.mask is not None and order.mask.path.exists() and not order.overwrite:
         raise exists_already(order.mask.path)
@@ -93,6 +93,10 @@ def begin(path: Path, claim: Claim, journal: Journal, order: Order) -> Recovered
 def exists_already(path: Path) -> OutputError:
     """The refusal to replace a product."""
     return OutputError(f"{path} exists; choose another name or allow overwriting")
+
+
+def _cannot_resume(path: Path, error: OfAnotherRun) -> OutputError:
+    return OutputError(f"{path}: cannot be resumed: {error}; --restart discards what is kept")
 
 
 @contextmanager
@@ -114,9 +118,11 @@ def _published(path: Path, claim: Claim, journal: Journal, order: Order) -> Reco
     if order.resume is False or journal.is_empty:
         return None
     try:
-        product = _recovered(path, journal, order)
-    except OfAnotherRun:
-        return None  # which may yet go on with what it has published
+        product = _recovered(path, journal, order, is_published=True)
+    except OfAnotherRun as error:  # which may yet go on with what it has published
+        if order.resume:
+            raise _cannot_resume(path, error) from error
+        return None
     except Unfit:
         if not order.overwrite:
             claim.release()
@@ -129,31 +135,34 @@ def _published_copy(path: Path, journal: Journal, order: Order) -> Recovered | N
     if not order.copied or order.resume is False or journal.is_empty:
         return None
     mask = order.mask
-    opener = None if mask is None else lambda: _open_mask(mask.path, order)
+    opener = None if mask is None else lambda: _open_mask(mask.path, order, is_published=True)
     try:
         return recover_copy(path, journal, order.identity, BlockGrid.of(order.form), opener)
     except Unfit:
         return None
 
 
-def _recovered(pixels: Path, journal: Journal, order: Order) -> Recovered:
+def _recovered(pixels: Path, journal: Journal, order: Order, *, is_published: bool) -> Recovered:
     """What lies at `pixels`, and the mask that belongs to it. Raises Unfit."""
     form, mask = order.form, order.mask
     late = None
     if order.late_bytes:
         with intact_projections(str(pixels), OutputError):
             _, late = framed(form, order.tags, order.late_bytes)
-    opener = None if mask is None else lambda: _open_mask(mask.path, order)
+    opener = None if mask is None else lambda: _open_mask(mask.path, order, is_published)
     return recover(pixels, journal, order.identity, BlockGrid.of(form), late, opener)
 
 
-def _open_mask(path: Path, order: Order) -> BlockFile:
-    """The mask that an interrupted run has left. Raises OSError, too if it is none of this run."""
+def _open_mask(path: Path, order: Order, is_published: bool) -> BlockFile:
+    """The mask that an interrupted run has left. Raises OSError, too if it is none of this run.
+
+    It gets its name after the product: beside one that is still hidden, a mask of that name is another's.
+    """
     form, partial = order.mask_form, hidden(path, "partial")
     with intact_projections(str(path), OutputError):
         frame, _ = framed(form, order.tags, dress=describe_classes)
     grid = BlockGrid.of(form)
-    file = BlockFile(partial if partial.exists() else path, grid, len(frame))
+    file = BlockFile(path if is_published and not partial.exists() else partial, grid, len(frame))
     expected = checksum(bytes(frame)) + checksum(b"")
     if file.size != len(frame) + grid.all_bytes or file.frame_digest() != expected:
         file.close()
@@ -200,7 +209,7 @@ def _fresh(path: Path, claim: Claim, journal: Journal, order: Order) -> Recovere
             partial.unlink(missing_ok=True)
         claim.release()
         raise
-    return Recovered(file, bytearray(file.grid.count))
+    return Recovered(file, bytearray(file.grid.count), is_blank=True)
 
 
 def _laid_out(path: Path, order: Order) -> Sheets:

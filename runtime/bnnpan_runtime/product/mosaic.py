@@ -103,9 +103,14 @@ def open_mosaic(path: Path, order: Order) -> Iterator[Mosaic]:
     """
     with ExitStack() as stack:
         claim = stack.enter_context(claimed(path, hidden(path, "journal")))
-        mask = None if order.mask is None else _claimed_mask(stack, order.mask.path)
         journal = Journal(claim.file, order.note_bytes)
-        begun = begin(path, claim, journal, order)
+        try:
+            mask = None if order.mask is None else _claimed_mask(stack, order.mask.path)
+            begun = begin(path, claim, journal, order)
+        except BaseException:
+            if journal.is_empty:
+                claim.release()
+            raise
         mosaic = Mosaic(path, claim, journal, begun, mask)
         try:
             yield mosaic
@@ -138,6 +143,7 @@ class Mosaic:
         self._block: Pixels | None = None
         self._claim, self._journal, self._file = claim, journal, begun.file
         self._recovered, self.is_copy = begun.blocks, begun.is_copy
+        self._began_blank = begun.is_blank
         self._recorded = sum(begun.blocks)
         grid = begun.file.grid
         sizes = (0 if done else grid.pixels(block) for block, done in enumerate(begun.blocks))
@@ -213,11 +219,14 @@ class Mosaic:
             self._tag(late_tags)
 
     def drop_incomplete(self) -> None:
-        """Take back the pixels of blocks that are not complete. Raises OutputError."""
+        """Take back the pixels of blocks that are not complete. Raises OutputError.
+
+        An interrupted run may have written into blocks that it has not recorded, too.
+        """
         grid = self._file.grid
         with failing_clearly(self.path):
             for block in map(int, np.flatnonzero(self._missing_pixels)):
-                if self._missing_pixels[block] < grid.pixels(block):
+                if not self._began_blank or self._missing_pixels[block] < grid.pixels(block):
                     self._file.blank(block)
                     self._missing_pixels[block] = grid.pixels(block)
 
@@ -230,7 +239,8 @@ class Mosaic:
         made = self.written if copy is None else copy
         with failing_clearly(self.path):
             if made != self.path:
-                if self._mask is not None:  # an older mask is of another product
+                # An older mask is of another product.
+                if self._mask is not None and not self._mask_has_its_name:
                     self._mask.path.unlink(missing_ok=True)
                     sync_folder(self._mask.path)
                 if copy is not None:
@@ -239,7 +249,7 @@ class Mosaic:
             sync_folder(self.path)
             mask = self._file.mask
             if mask is not None and self._mask is not None:
-                if mask.path != self._mask.path:
+                if not self._mask_has_its_name:
                     os.replace(mask.path, self._mask.path)
                     sync_folder(self._mask.path)
                 self._mask.release()
@@ -271,6 +281,11 @@ class Mosaic:
             if self._file.mask is not None:
                 self._file.mask.path.unlink(missing_ok=True)
             self._claim.release()
+
+    @property
+    def _mask_has_its_name(self) -> bool:
+        mask = self._file.mask
+        return mask is not None and self._mask is not None and mask.path == self._mask.path
 
     def _remove_rest(self) -> None:
         """What a copy was made of, and what of copies killed runs have left."""

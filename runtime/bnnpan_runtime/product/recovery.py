@@ -35,13 +35,14 @@ class Recovered:
     """Files to go on with; `blocks` holds 1 for each of their blocks that is finished, else 0.
 
     `notes` are those of the finished blocks, in no order. With `is_copy`, `file` was made of all blocks, and
-    is the product already.
+    is the product already. Unless it `is_blank`, blocks that are not finished may hold anything.
     """
 
     file: Sheets
     blocks: bytearray
     notes: list[bytes] = field(default_factory=list)
     is_copy: bool = False
+    is_blank: bool = False
 
 
 def recover(

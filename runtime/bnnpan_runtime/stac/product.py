@@ -76,6 +76,7 @@ def product_item(
     form, footprint = scene.product_format, footprint_of(scene.product_format)
     taken, taken_from = _time_of(scene.pan.first, acquired)
     product, *others = assets
+    folder = product.path.parent
     item: dict[str, Any] = {
         "type": "Feature",
         "stac_version": STAC_VERSION,
@@ -97,11 +98,11 @@ def product_item(
         "links": [],
         "assets": {
             product.key: {
-                **_file(product),
+                **_file(product, folder),
                 "bands": [{"name": name} for name in _names(form)],
                 "raster:bands": _bands(form, statistics),
             },
-            **{asset.key: _file(asset) for asset in others},
+            **{asset.key: _file(asset, folder) for asset in others},
         },
     }
     if footprint is not None:
@@ -228,9 +229,11 @@ def _inputs(scene: Scene) -> Iterator[dict[str, Any]]:
             yield {"role": role, "name": path.name, **_content(path)}
 
 
-def _file(asset: Asset) -> dict[str, Any]:
+def _file(asset: Asset, folder: Path) -> dict[str, Any]:
+    """The asset as an item in this folder names it."""
+    place = Path(os.path.relpath(asset.path, folder)).as_posix()
     return {
-        "href": f"./{asset.path.name}",
+        "href": place if place.startswith("../") else f"./{place}",
         "type": asset.kind,
         "title": asset.title,
         "roles": list(asset.roles),
