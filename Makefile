@@ -55,7 +55,7 @@ docs: .venv-docs/installed
 	.venv-docs/bin/python -m sphinx -W -n --keep-going -q -d build/docs/trees -b html docs build/docs/html
 	.venv-docs/bin/python -m sphinx -q -d build/docs/trees -b linkcheck docs build/docs/links
 
-.venv-docs/installed: pyproject.toml $(RUNTIME_SOURCES)
+.venv-docs/installed: pyproject.toml constraints.txt $(RUNTIME_SOURCES)
 	$(PYTHON) -m venv .venv-docs
 	.venv-docs/bin/pip install --quiet -c constraints.txt ./runtime -e '.[docs]'
 	touch $@

@@ -39,7 +39,7 @@ html_copy_source = False
 pygments_style = "friendly"
 pygments_dark_style = "monokai"
 
-# Links out of the site are listed, not visited: `make docs-links` writes them to build/docs/links/output.txt.
+# Links out of the site are listed, not visited: `make docs` writes them to build/docs/links/output.txt.
 linkcheck_ignore = [r"https?://.*"]
 
 _AS_ON_A_CODE_HOST = {
@@ -56,7 +56,6 @@ _ENTRY = re.compile(r"^(?P<names>[a-z_]\w*(, [a-z_]\w*)*)  +(?P<text>\S.*)$")
 """A line of a table in a docstring: names, two spaces or more, text; indented lines continue it."""
 
 
-_PATTERN = re.compile(r"[a-z/]*\*$")
 HERE = Path(__file__).resolve().parent
 
 
@@ -96,13 +95,6 @@ def _links_within_the_site(app: Any, name: str, source: list[str]) -> None:
     source[0] = _INCLUDED.sub(lambda found: _of_the_root(HERE / name, found["file"]), source[0])
     for link, page in _AS_ON_A_CODE_HOST.items():
         source[0] = source[0].replace(f"]({link})", f"]({page})")
-    if name == "index":
-        source[0] = "".join(line for line in source[0].splitlines(keepends=True) if _leads_somewhere(line))
-
-
-def _leads_somewhere(line: str) -> bool:
-    """False for a pattern in a table of contents that no page matches."""
-    return not _PATTERN.match(line) or any(HERE.glob(f"{line.strip()}.md"))
 
 
 def _of_the_root(page: Path, file: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,13 +15,14 @@ from bnnpan_runtime.classical import CLASSICAL
 from bnnpan_runtime.cli.fuse import command as fuse_command
 from bnnpan_runtime.memory import format_size, parse_size
 
-__all__ = ["check_arguments", "fuse_line", "shown"]
+__all__ = ["check_arguments", "files_named", "fuse_line", "shown"]
 
 _OURS = {
     "pan", "ms", "out", "bundle", "memory", "threads", "overwrite", "resume", "preview", "mask",
-    "thumbnail", "stac", "acquired", "quality", "events", "packets", "heartbeat", "as_json",
+    "thumbnail", "stac", "acquired", "quality", "events", "packets", "heartbeat", "deadline",
+    "as_json",
 }  # fmt: skip
-"""Options of `bnnpan fuse` that are said by the archive, or would be one file for all scenes."""
+"""Options of `bnnpan fuse` that the archive says, that are one file for all scenes, or that leave some undone."""
 
 
 def fuse_line(job: Job) -> list[str]:
@@ -35,9 +37,8 @@ def fuse_line(job: Job) -> list[str]:
         "--threads",
         str(options.threads),
     ]
-    if scene.bands and "bands" not in _given(
-        options.arguments
-    ):  # the user's word comes before the catalogue's
+    # The user's word comes before the catalogue's.
+    if scene.bands and "bands" not in _given(options.arguments):
         line += ["--bands", ",".join(scene.bands)]
     if scene.acquired is not None:
         line += ["--datetime", scene.acquired]
@@ -58,6 +59,14 @@ def check_arguments(bundle: str, arguments: Sequence[str]) -> None:
     fuse_command.make_context("bnnpan fuse", [*needed, *arguments])
     if "fallback" not in given and given.get("backend") != CLASSICAL:
         Bundle.open(bundle)
+
+
+def files_named(arguments: Sequence[str], directory: str) -> list[str]:
+    """Files that these words name and the product depends on, as paths."""
+    kinds = {option.name: option.type for option in fuse_command.params}
+    values = {name: value for name, value in _given(arguments).items() if value is not None}
+    named = [value for name, value in values.items() if isinstance(kinds[name], click.Path)]
+    return [os.path.join(directory, str(value)) for value in named]
 
 
 def shown(line: Sequence[str], directory: str) -> str:

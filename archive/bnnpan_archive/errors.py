@@ -20,4 +20,6 @@ def needs_extra(what: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise ConfigError(f"{what} need {error.name}; pip install 'bnnpan[archive]'") from error
+        raise ConfigError(
+            f"{what} need {error.name}; pip install -c constraints.txt ./runtime '.[archive]'"
+        ) from error

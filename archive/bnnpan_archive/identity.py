@@ -1,6 +1,7 @@
 """What a product was made from and with, so that a record tells whether making it again would change it.
 
-Budget, threads and tile size do not belong to it: they never change a pixel.
+Budget and threads do not belong to it: they never change a pixel. Rasters that GDAL alone finds (`/vsi...`)
+are told by their names.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import warnings
 from typing import Any
 
+from bnnpan_archive.command import files_named
 from bnnpan_archive.job import Job
 from bnnpan_runtime import __version__
 from bnnpan_runtime.errors import BundleError
@@ -28,6 +30,7 @@ def identity_of(job: Job) -> dict[str, Any]:
         "bands": list(job.scene.bands),
         "acquired": job.scene.acquired,
         "arguments": list(job.options.arguments),
+        "named": [_file(path) for path in files_named(job.options.arguments, job.options.directory)],
         "version": __version__,
     }
 

@@ -16,6 +16,10 @@ __all__ = ["Result"]
 RESULT_NAME = "result.json"
 
 
+_USED = {"pan_pixels", "quality"}
+"""What others read of a run's own report; a record of another version may lack it."""
+
+
 @dataclass(frozen=True)
 class Result:
     """The record of one scene.
@@ -69,6 +73,7 @@ class Result:
         known = {one.name for one in fields(cls)}
         try:
             value = json.loads(Path(job.folder, RESULT_NAME).read_text(encoding="utf-8"))
-            return cls(**{name: value[name] for name in known & value.keys()})
+            result = cls(**{name: value[name] for name in known & value.keys()})
+            return result if result.failed or _USED <= result.fuse.keys() else None
         except (OSError, ValueError, TypeError, AttributeError):
             return None

@@ -2,7 +2,7 @@
 
     python docs/figures/draw.py            needs bnnpan-runtime and matplotlib
 
-Nothing is typed in: the plans are those of `bnnpan plan`, the differences those of the native engine.
+The plans are those of `bnnpan plan`, the differences those of the native engine; the trunk is a drawing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the archive tells `bnnpan fuse` and `bnnpan quality`."""
+"""What the archive tells `bnnpan fuse`."""
 
 from __future__ import annotations
 

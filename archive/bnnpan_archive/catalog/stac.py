@@ -70,7 +70,9 @@ def _scene(item: pystac.Item, path: Path, pan_asset: str | None, ms_assets: Sequ
 
 
 def _named(item: pystac.Item, keys: Iterable[str]) -> list[pystac.Asset]:
-    return [item.assets[key] for key in keys if key in item.assets]
+    """All assets of these names, or none if one is missing."""
+    wanted = list(keys)
+    return [item.assets[key] for key in wanted] if all(key in item.assets for key in wanted) else []
 
 
 def _pan(assets: Mapping[str, pystac.Asset]) -> list[pystac.Asset]:

@@ -11,7 +11,7 @@ datetime when it was taken, in UTC as 2026-11-22T03:04:05Z, optional
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,13 +62,16 @@ def _scene(row: Any, path: Path, where: str) -> Scene:
             str(row.get("name") or (pan.parent if pan.stem.lower() == "pan" else pan.with_suffix("")))
         ),
         pan=located(str(pan), path.parent),
-        ms=tuple(located(part, path.parent) for part in _several(row["ms"])),
-        bands=_several(row.get("bands") or ()),
+        ms=tuple(located(part, path.parent) for part in _several(row["ms"], where)),
+        bands=_several(row.get("bands") or (), where),
         memory_bytes=memory,
         acquired=str(row["datetime"]) if row.get("datetime") else None,
     )
 
 
-def _several(value: str | Sequence[str]) -> tuple[str, ...]:
-    parts = value.split(";") if isinstance(value, str) else map(str, value)
+def _several(value: Any, where: str) -> tuple[str, ...]:
+    """Text with semicolons, or a list of texts. Raises ConfigError."""
+    parts = value.split(";") if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
+        raise ConfigError(f"{where}: {value!r} is neither text nor a list of texts")
     return tuple(part.strip() for part in parts)
