@@ -22,7 +22,7 @@ _OURS = {
     "thumbnail", "stac", "acquired", "quality", "events", "packets", "heartbeat", "deadline",
     "as_json",
 }  # fmt: skip
-"""Options of `bnnpan fuse` that are said by the archive, are one file for all scenes, or leave some undone."""
+"""Options of `bnnpan fuse` that the archive says, or that mean one file for all scenes or half a product."""
 
 
 def fuse_line(job: Job) -> list[str]:
