@@ -192,14 +192,14 @@ def _candidates(
         added["finishing"] = max(0, finishing_bytes - gone)
 
     pan, ms = Storage.of(scene.pan), Storage.of(scene.ms)
-    everything = pan.decoded_bytes + ms.decoded_bytes
     ms_height = resampler.largest_ms_window(height, width)[0]
     read_height, read_width = layout.slot["pan"][0]
     row_of_tiles = pan.row_of_windows_bytes(read_height) + ms.row_of_windows_bytes(ms_height)
     # With less than a block of each, every window decodes both again, and malloc keeps the pieces.
-    one_of_each = pan.block_bytes + ms.block_bytes
-    smallest_cache = ceil_mib(min(max(SMALLEST_CACHE, one_of_each), everything) + _BOOKKEEPING_BYTES)
-    row_cache = ceil_mib(min(row_of_tiles, everything) + _BOOKKEEPING_BYTES)
+    one_of_each = pan.block_bytes + ms.block_bytes + _BOOKKEEPING_BYTES
+    everything = pan.decoded_bytes + ms.decoded_bytes + _BOOKKEEPING_BYTES
+    smallest_cache = ceil_mib(min(max(SMALLEST_CACHE, one_of_each), everything))
+    row_cache = ceil_mib(min(row_of_tiles + _BOOKKEEPING_BYTES, everything))
     for cache in sorted({smallest_cache, max(smallest_cache, row_cache)}):
         read_again = min(footprint.read_bytes, cache + added["raster_blocks"])
         terms = {"process": footprint.resident_bytes - read_again, "gdal_cache": cache, **added}
