@@ -68,7 +68,7 @@ class TestWhole:
 
     def test_the_command_of_a_failure_repeats_it(self, made: Made):
         failed = made.outcome.results()["s2"]
-        line = failed["command"].replace("bnnpan", f"{sys.executable} -m bnnpan_runtime", 1)
+        line = failed["command"].replace("&& bnnpan ", f"&& {sys.executable} -m bnnpan_runtime ", 1)
         done = subprocess.run(["sh", "-c", line], capture_output=True, text=True)
         assert done.returncode == failed["exit_code"] and failed["message"] in done.stderr
 
