@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import mmap
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ __all__ = [
     "allocated_bytes",
     "ceil_mib",
     "format_size",
+    "give_back_large_blocks",
     "parse_size",
     "peak_bytes",
     "reset_peak",
@@ -33,6 +35,8 @@ Arrays = dict[str, tuple[tuple[int, ...], Any]]
 KIB = 2**10
 MIB = 2**20
 GIB = 2**30
+
+_M_MMAP_THRESHOLD = -3
 
 _UNITS = {"": 1, "b": 1, "k": KIB, "kib": KIB, "m": MIB, "mib": MIB, "g": GIB, "gib": GIB}
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", re.IGNORECASE)
@@ -86,6 +90,19 @@ def reset_peak() -> bool:
     except OSError:
         return False
     return True
+
+
+def give_back_large_blocks() -> None:
+    """Have malloc return what is freed of a MiB and more at once, in the whole process.
+
+    glibc raises that threshold to the size of large blocks when they are freed (mallopt(3), M_MMAP_THRESHOLD)
+    unless it is set, and decoders of rasters then leave holes whose size no plan can know. Other C libraries
+    have no such call.
+    """
+    import ctypes
+
+    with suppress(AttributeError):
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, MIB)
 
 
 def allocate(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:

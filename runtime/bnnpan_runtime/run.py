@@ -19,7 +19,7 @@ from bnnpan_runtime.finishing.finish import finish, finishing_bytes
 from bnnpan_runtime.finishing.order import Finishing, item_path, remove_stale
 from bnnpan_runtime.guard import Guard, Protection
 from bnnpan_runtime.judging.gate import Judging
-from bnnpan_runtime.memory import parse_size, reset_peak
+from bnnpan_runtime.memory import give_back_large_blocks, parse_size, reset_peak
 from bnnpan_runtime.method import Method, MethodOptions, open_method
 from bnnpan_runtime.pipeline import fused_tiles
 from bnnpan_runtime.planning import SMALLEST_CACHE, Footprint
@@ -251,6 +251,7 @@ def prepared(
     budget_bytes = _budget(memory)
     if threads < 1:
         raise BackendError(f"{threads} threads were asked for; at least 1 is needed")
+    give_back_large_blocks()
     reset_peak()
     with raster_cache(SMALLEST_CACHE), open_method(pan, ms, bundle, **options) as method:
         scene, recipe = method.scene, method.recipe
