@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 import click
+
+from bnnpan_runtime.cli.verbs import Verbs
 
 __all__ = ["command"]
 
-_VERBS = ("job", "report", "run")
 
+class _Verbs(Verbs):
+    """One per file here."""
 
-class _Verbs(click.Group):
-    """Verbs by the name of their file."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """All of them."""
-        return list(_VERBS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Load one; None if there is no such."""
-        if cmd_name not in _VERBS:
-            return None
-        loaded: click.Command = import_module(f"{__name__}.{cmd_name}").command
-        return loaded
+    package = __name__
+    names = ("job", "report", "run")
 
 
 @click.command("archive", cls=_Verbs, short_help="Fuse whole archives, scene by scene.")

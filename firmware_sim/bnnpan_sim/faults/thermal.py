@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 _PERIOD_SECONDS = 0.02
 _PERIODS = 10
@@ -33,14 +34,14 @@ def throttle(pid: int, shares: Sequence[float]) -> str:
 
 
 def _pace(process: int, shares: Sequence[float]) -> None:
+    """Stop and continue the process in turn, until the last share is over or the process has ended."""
     try:
-        for share in shares:
-            for _ in range(_PERIODS):
-                signal.pidfd_send_signal(process, signal.SIGSTOP)
-                time.sleep(_PERIOD_SECONDS * (1 - share))
-                signal.pidfd_send_signal(process, signal.SIGCONT)
-                time.sleep(_PERIOD_SECONDS * share)
-    except ProcessLookupError:
-        pass  # it has ended
+        with suppress(ProcessLookupError):
+            for share in shares:
+                for _ in range(_PERIODS):
+                    signal.pidfd_send_signal(process, signal.SIGSTOP)
+                    time.sleep(_PERIOD_SECONDS * (1 - share))
+                    signal.pidfd_send_signal(process, signal.SIGCONT)
+                    time.sleep(_PERIOD_SECONDS * share)
     finally:
         os.close(process)
